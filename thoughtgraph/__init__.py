@@ -1,0 +1,135 @@
+"""thoughtgraph: think in graphs. Propose thoughts, score them, search among them, and pay for each call once.
+
+>>> import thoughtgraph as tg
+>>> result = tg.solve("How many r's are in strawberry?", model="openai:gpt-5-mini")  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from thoughtgraph.version import __version__
+
+if TYPE_CHECKING:
+    from thoughtgraph import answers, critics, generators, models, retrieval, search, tasks
+    from thoughtgraph.api import Interrupted, Update, aresume, asolve, resume, solve, stream
+    from thoughtgraph.budget import Budget, Usage
+    from thoughtgraph.errors import (
+        BudgetExhausted,
+        ModelError,
+        ReplayMismatch,
+        StoreError,
+        TaskError,
+        ThoughtgraphError,
+        Unauthorized,
+        Unavailable,
+        Unparsable,
+    )
+    from thoughtgraph.graph import ThoughtGraph
+    from thoughtgraph.model import Completion, Model, Price, Reply, Request
+    from thoughtgraph.prompt import Message, Prompt, Prompter, narrate, quote
+    from thoughtgraph.protocols import Critic, Generator
+    from thoughtgraph.result import Result, RunFailed
+    from thoughtgraph.state import State
+    from thoughtgraph.stepper import Stepper
+    from thoughtgraph.store import MemoryStore, SQLiteStore, Store
+    from thoughtgraph.task import Task
+    from thoughtgraph.tasks.question import question
+    from thoughtgraph.thought import Draft, Passage, Score, Thought
+    from thoughtgraph.verbs import ALL, Policy, Search
+
+_HOMES = {
+    "api": ("Interrupted", "Update", "aresume", "asolve", "resume", "solve", "stream"),
+    "budget": ("Budget", "Usage"),
+    "errors": (
+        "BudgetExhausted", "ModelError", "ReplayMismatch", "StoreError", "TaskError", "ThoughtgraphError",
+        "Unauthorized", "Unavailable", "Unparsable",
+    ),
+    "graph": ("ThoughtGraph",),
+    "model": ("Completion", "Model", "Price", "Reply", "Request"),
+    "prompt": ("Message", "Prompt", "Prompter", "narrate", "quote"),
+    "protocols": ("Critic", "Generator"),
+    "result": ("Result", "RunFailed"),
+    "state": ("State",),
+    "stepper": ("Stepper",),
+    "store": ("MemoryStore", "SQLiteStore", "Store"),
+    "task": ("Task",),
+    "tasks.question": ("question",),
+    "thought": ("Draft", "Passage", "Score", "Thought"),
+    "verbs": ("ALL", "Policy", "Search"),
+}  # fmt: skip
+_ROOMS = ("answers", "critics", "generators", "models", "retrieval", "search", "tasks")
+_WHERE = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ALL",
+    "Budget",
+    "BudgetExhausted",
+    "Completion",
+    "Critic",
+    "Draft",
+    "Generator",
+    "Interrupted",
+    "MemoryStore",
+    "Message",
+    "Model",
+    "ModelError",
+    "Passage",
+    "Policy",
+    "Price",
+    "Prompt",
+    "Prompter",
+    "ReplayMismatch",
+    "Reply",
+    "Request",
+    "Result",
+    "RunFailed",
+    "SQLiteStore",
+    "Score",
+    "Search",
+    "State",
+    "Stepper",
+    "Store",
+    "StoreError",
+    "Task",
+    "TaskError",
+    "Thought",
+    "ThoughtGraph",
+    "ThoughtgraphError",
+    "Unauthorized",
+    "Unavailable",
+    "Unparsable",
+    "Update",
+    "Usage",
+    "__version__",
+    "answers",
+    "aresume",
+    "asolve",
+    "critics",
+    "generators",
+    "models",
+    "narrate",
+    "question",
+    "quote",
+    "resume",
+    "retrieval",
+    "search",
+    "solve",
+    "stream",
+    "tasks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Bring a name in when it is first used: importing thoughtgraph loads nothing heavy."""
+    if name in _WHERE:
+        thing = getattr(import_module(f"thoughtgraph.{_WHERE[name]}"), name)
+    elif name in _ROOMS:
+        thing = import_module(f"thoughtgraph.{name}")
+    else:
+        raise AttributeError(f"module 'thoughtgraph' has no attribute {name!r}")
+    globals()[name] = thing
+    return thing
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

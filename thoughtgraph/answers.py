@@ -1,0 +1,62 @@
+"""Final-answer rules: which thought carries the answer, from the graph alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.task import Task
+from thoughtgraph.thought import Thought
+
+
+def candidates(task: Task, graph: ThoughtGraph) -> list[Thought]:
+    """The thoughts that may carry an answer: done, claiming something, and accepted by the goal test if there is one."""
+    done = (thought for thought in graph.finals if task.goal is None or task.solved(graph, thought))
+    return [thought for thought in done if task.answer(graph, thought) is not None]
+
+
+def best(task: Task, graph: ThoughtGraph) -> Thought | None:
+    """The candidate of the highest value; the first candidate where none has a value."""
+    among = candidates(task, graph)
+    return (graph.best(among=among) or among[0]) if among else None
+
+
+def majority(task: Task, graph: ThoughtGraph) -> Thought | None:
+    """Self-consistency (Wang et al., 2023): the first thought of the answer that most candidates claim."""
+    return _elected(task, graph, weighted=False)
+
+
+def weighted_majority(task: Task, graph: ThoughtGraph) -> Thought | None:
+    """Weighted best-of-n (Li et al., 2023): values summed over equal answers; a candidate without a value adds nothing."""
+    return _elected(task, graph, weighted=True)
+
+
+def most_visited(task: Task, graph: ThoughtGraph) -> Thought | None:
+    """The candidate below the most often expanded first step: the robust child of Monte-Carlo tree search."""
+    among = candidates(task, graph)
+    below: dict[str, int] = defaultdict(int)
+    for thought in graph:
+        path = graph.path(thought)
+        below[path[1].id if len(path) > 1 else path[0].id] += 1
+    return max(among, key=lambda t: below[graph.path(t)[min(1, t.depth)].id]) if among else None
+
+
+def tally(task: Task, graph: ThoughtGraph, thoughts: Sequence[Thought]) -> dict[Hashable, list[Thought]]:
+    """Thoughts by the answer they claim, in the order of first claims; those whose answers cannot be compared are left out."""
+    votes: dict[Hashable, list[Thought]] = {}
+    for thought in thoughts:
+        answer = task.answer(graph, thought)
+        form = None if answer is None else task.same(answer)
+        if form is not None:
+            votes.setdefault(form, []).append(thought)
+    return votes
+
+
+def _elected(task: Task, graph: ThoughtGraph, *, weighted: bool) -> Thought | None:
+    among = candidates(task, graph)
+    votes = tally(task, graph, among)
+    if not votes:
+        return among[0] if among else None
+    weight = (lambda t: graph.value(t) or 0.0) if weighted else (lambda _: 1.0)
+    return max(votes.values(), key=lambda thoughts: sum(map(weight, thoughts)))[0]

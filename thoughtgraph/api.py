@@ -1,0 +1,369 @@
+"""solve, asolve, stream, resume: text becomes objects, defaults are owned here, and the engine does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import secrets
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from thoughtgraph.budget import Budget
+from thoughtgraph.engine import Engine
+from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError
+from thoughtgraph.expressions import expression, parse
+from thoughtgraph.model import Model
+from thoughtgraph.result import Result
+from thoughtgraph.store import MemoryStore, SQLiteStore, Store
+from thoughtgraph.task import Task
+from thoughtgraph.thought import Json, Thought
+from thoughtgraph.trace import Event, Resumed, Started
+from thoughtgraph.verbs import Policy
+from thoughtgraph.version import __version__
+
+DEFAULT_BUDGET = Budget(calls=16)
+"""What a run may spend when nobody said."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C reached a run: `result` is its best answer so far, and its id resumes it."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"run {result.run} was interrupted: resume it by its id")
+        self.result = result
+
+
+@dataclass(frozen=True)
+class Update:
+    """One event of a run in progress, and what stands behind it."""
+
+    event: Event
+    engine: Engine
+
+    @property
+    def thought(self) -> Thought | None:
+        """The thought of the best answer so far, worked out when looked at."""
+        return self.engine.best()
+
+    @property
+    def answer(self) -> Json:
+        """The best answer so far; None while there is none."""
+        return self.engine.task.answer(self.engine.graph, self.thought)
+
+
+def solve(
+    task: Task | str,
+    *,
+    policy: Policy | str | None = None,
+    model: Model | str | None = None,
+    base_url: str | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | os.PathLike[str] | None = None,
+    merge: bool | None = None,
+    on_event: Callable[[Update], None] | None = None,
+) -> Result:
+    """Think about `task` and return the best answer within `budget`.
+
+    A question in text is answered by `model` ("openai:gpt-5-mini", or a model on your own server with `base_url`);
+    TG_MODEL names one for all runs. With no `policy`, answers are sampled until their vote is decided, and where they
+    cannot be compared one call is made. With no `budget`, 16 calls. `store` names a SQLite file, so that the run
+    survives anything and `resume` goes on from there; None keeps it in memory. `merge=False` keeps thoughts apart
+    that the task calls equal. Works inside a running event loop too.
+
+    Raises `TaskError` for a request that cannot work, before anything is spent; `RunFailed` where the model's
+    endpoint ends the run; `Interrupted` (a KeyboardInterrupt) on Ctrl-C. The last two carry the result.
+    """
+    return _blocking(_new(task, policy, model, base_url, budget, seed, store, merge, on_event))
+
+
+async def asolve(
+    task: Task | str,
+    *,
+    policy: Policy | str | None = None,
+    model: Model | str | None = None,
+    base_url: str | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+    store: Store | str | os.PathLike[str] | None = None,
+    merge: bool | None = None,
+    on_event: Callable[[Update], None] | None = None,
+) -> Result:
+    """`solve` for code that is async already. Cancelling the task ends the run, recorded and resumable."""
+    return await _new(task, policy, model, base_url, budget, seed, store, merge, on_event)()
+
+
+async def stream(task: Task | str, **how: Any) -> AsyncIterator[Update]:
+    """`asolve` as it happens: an `Update` for each event, the last one of a `Stopped`. Takes what `asolve` takes.
+
+    Leaving the loop early cancels the run.
+    """
+    queue: asyncio.Queue[Update | None] = asyncio.Queue()
+    work = asyncio.ensure_future(asolve(task, **{**how, "on_event": queue.put_nowait}))
+    work.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (update := await queue.get()) is not None:
+            yield update
+        await work
+    finally:
+        if not work.done():
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+
+
+def resume(
+    run: str,
+    *,
+    store: Store | str | os.PathLike[str],
+    budget: Budget | None = None,
+    task: Task | None = None,
+    policy: Policy | str | None = None,
+    model: Model | str | None = None,
+    base_url: str | None = None,
+    on_event: Callable[[Update], None] | None = None,
+) -> Result:
+    """Go on with a run where it stopped, was killed, or ran out of budget; what is recorded is not paid again.
+
+    `budget` is the new total (the recorded one if not given). Runs of tasks that ship with the package, with policies
+    and models named by text, are rebuilt from the store; for others pass the same `task`, `policy` and `model` again.
+    Raises `ReplayMismatch` if they are not the same, `StoreError` if the store or the run cannot be used; the file
+    stays untouched.
+    """
+    return _blocking(_again(run, store, budget, task, policy, model, base_url, on_event))
+
+
+async def aresume(
+    run: str,
+    *,
+    store: Store | str | os.PathLike[str],
+    budget: Budget | None = None,
+    task: Task | None = None,
+    policy: Policy | str | None = None,
+    model: Model | str | None = None,
+    base_url: str | None = None,
+    on_event: Callable[[Update], None] | None = None,
+) -> Result:
+    """`resume` for code that is async already."""
+    return await _again(run, store, budget, task, policy, model, base_url, on_event)()
+
+
+# -- from text to objects ----------------------------------------------------------------------------------------
+
+
+def as_model(model: Model | str | None, base_url: str | None = None) -> Model | None:
+    """A model by its name `backend:model`, else by TG_MODEL; `TaskError` names the backends for an unknown one."""
+    if model is not None and not isinstance(model, str):
+        return model
+    name = model or os.environ.get("TG_MODEL")
+    if not name:
+        return None
+    backend, _, rest = name.partition(":")
+    if backend != "openai" or not rest:
+        raise TaskError(f"the model {name!r} has no known backend: expected openai:NAME, as in openai:gpt-5-mini")
+    return _openai(rest, base_url or os.environ.get("OPENAI_BASE_URL"))
+
+
+def _openai(name: str, base_url: str | None) -> Model:
+    if base_url:
+        from thoughtgraph.models.compatible import Compatible
+
+        return Compatible(name, base_url)
+    from thoughtgraph.models.openai import OpenAI
+
+    return OpenAI(name)
+
+
+def as_store(store: Store | str | os.PathLike[str] | None) -> Store:
+    """A store by its file's name; None is memory."""
+    if store is None:
+        return MemoryStore()
+    return SQLiteStore(store) if isinstance(store, str | os.PathLike) else store
+
+
+@dataclass
+class _Run:
+    """A run that is ready to go, and what must be let go of after it."""
+
+    engine: Engine
+    go: Callable[[], Coroutine[Any, Any, Result]]
+    closing: list[Any]
+
+    async def __call__(self) -> Result:
+        try:
+            return await self.go()
+        finally:
+            for thing in self.closing:
+                closed = thing.close()
+                if closed is not None:
+                    await closed
+
+
+def _new(
+    task: Task | str,
+    policy: Policy | str | None,
+    model: Model | str | None,
+    base_url: str | None,
+    budget: Budget | None,
+    seed: int,
+    store: Store | str | os.PathLike[str] | None,
+    merge: bool | None,
+    on_event: Callable[[Update], None] | None,
+) -> _Run:
+    task = as_task(task, merge)
+    used = as_model(model, base_url) if model is not None or not _local(task) else None
+    recipe = {"task": task.recipe, "merge": merge, "policy": _text(policy), "model": _text(model or used)}
+    recipe["base_url"] = getattr(used, "base_url", None)
+    kept = as_store(store)
+    engine = Engine(
+        task, as_policy(policy, task), store=kept, run=new_run(), model=used, budget=budget or _default(used), seed=seed,
+        recipe=recipe,
+    )  # fmt: skip
+    created = datetime.now(UTC).isoformat(timespec="microseconds")
+    return _ready(engine, lambda: engine.start(created, __version__), store, model, on_event)
+
+
+def _again(
+    run: str,
+    store: Store | str | os.PathLike[str],
+    budget: Budget | None,
+    task: Task | None,
+    policy: Policy | str | None,
+    model: Model | str | None,
+    base_url: str | None,
+    on_event: Callable[[Update], None] | None,
+) -> _Run:
+    kept = as_store(existing(store))
+    events = kept.events(run)
+    started = events[0]
+    if not isinstance(started, Started):
+        raise ReplayMismatch(f"run {run} has no beginning: the store holds only a part of it")
+    recipe = started.recipe or {}
+    built = task or _rebuilt(run, recipe)
+    used = as_model(model or recipe.get("model"), base_url or recipe.get("base_url"))
+    thinking = as_policy(policy or _recorded(run, recipe, built), built)
+    last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
+    engine = Engine(
+        built, thinking, store=kept, run=run, model=used, budget=budget or last, seed=started.seed, recipe=started.recipe
+    )
+    return _ready(engine, engine.resume, store, model, on_event)
+
+
+def _ready(
+    engine: Engine,
+    go: Callable[[], Coroutine[Any, Any, Result]],
+    store: Store | str | os.PathLike[str] | None,
+    model: Model | str | None,
+    on_event: Callable[[Update], None] | None,
+) -> _Run:
+    """Close what was made here from text; what the caller brought is the caller's."""
+    if on_event is not None:
+        engine.listener = lambda event: on_event(Update(event, engine))
+    closing: list[Any] = [engine.store] if isinstance(store, str | os.PathLike) else []
+    if engine.model is not None and (model is None or isinstance(model, str)):
+        closing.insert(0, engine.model)
+    elif engine.model is not None:
+        _borrowed.append(engine.model)
+    return _Run(engine, go, closing)
+
+
+def as_task(task: Task | str, merge: bool | None = None) -> Task:
+    """A question in text becomes a task; `merge` overrides the task's own wish."""
+    if isinstance(task, str):
+        from thoughtgraph.tasks.question import question
+
+        task = question(task)
+    return task if merge is None else replace(task, merge=merge)
+
+
+def as_policy(policy: Policy | str | None, task: Task) -> Policy:
+    """A policy by its text; the task's own where none is named."""
+    return parse(policy or task.policy) if policy is None or isinstance(policy, str) else policy
+
+
+def existing(store: Store | str | os.PathLike[str]) -> Store | str | os.PathLike[str]:
+    """The same store; `StoreError` if it is the name of a file that is not there."""
+    if isinstance(store, str | os.PathLike) and not Path(store).exists():
+        raise StoreError(f"there is no store {os.fspath(store)}: name the file that the run was recorded in")
+    return store
+
+
+def _rebuilt(run: str, recipe: dict[str, Json]) -> Task:
+    from thoughtgraph.tasks import build
+
+    if not recipe.get("task"):
+        raise ReplayMismatch(f"run {run} was made with a task of your own: pass it again, as in resume(..., task=my_task)")
+    return as_task(build(**recipe["task"]), recipe.get("merge"))
+
+
+def _recorded(run: str, recipe: dict[str, Json], task: Task) -> str:
+    if recipe.get("policy") == "":
+        raise ReplayMismatch(f"run {run} was made with a policy object: pass it again, as in resume(..., policy=my_policy)")
+    return recipe.get("policy") or task.policy
+
+
+def _text(thing: object) -> str | None:
+    """How a recipe names a thing: None for the default, "" for an object that text cannot name."""
+    if thing is None or isinstance(thing, str):
+        return thing
+    named = getattr(thing, "named", None)
+    return named if isinstance(named, str) else expression(thing) or ""
+
+
+def _local(task: Task) -> bool:
+    return isinstance(task.recipe, dict) and bool(cast("dict[str, Json]", task.recipe).get("local"))
+
+
+def _default(model: Model | None) -> Budget:
+    if model is not None:
+        print(f"thoughtgraph: no budget was named, so at most {DEFAULT_BUDGET} are spent", file=sys.stderr)
+    return DEFAULT_BUDGET
+
+
+def new_run() -> str:
+    """A run's id: the day and eight random hexadecimal digits."""
+    return f"{datetime.now(UTC):%y%m%d}-{secrets.token_hex(4)}"
+
+
+# -- one event loop for synchronous callers ----------------------------------------------------------------------
+
+_borrowed = list[Model]()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """The process's background event loop: clients that live in it serve every synchronous call."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="thoughtgraph", daemon=True).start()
+    atexit.register(_shut, loop)
+    return loop
+
+
+def _shut(loop: asyncio.AbstractEventLoop) -> None:
+    async def close() -> None:
+        for model in {id(model): model for model in _borrowed}.values():
+            await model.close()
+
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(close(), loop).result(timeout=1)
+
+
+def _blocking(run: _Run) -> Result:
+    loop = _loop()
+    with contextlib.suppress(RuntimeError):
+        if asyncio.get_running_loop() is loop:
+            raise TaskError("solve was called from inside a run: await asolve there")
+    future = asyncio.run_coroutine_threadsafe(run(), loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        loop.call_soon_threadsafe(run.engine.cancel)
+        raise Interrupted(future.result(timeout=5)) from None

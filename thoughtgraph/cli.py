@@ -1,0 +1,257 @@
+"""The command line: the library's own words. Answers on standard output, progress on standard error.
+
+Exit status: 0 an answer, 1 none, 2 a usage error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from thoughtgraph.api import Interrupted, Update, as_store, existing, resume, solve
+from thoughtgraph.budget import Budget
+from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
+from thoughtgraph.render import Progress, answer_text, inert, report, tree
+from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.task import Task
+from thoughtgraph.tasks import NAMES, build
+from thoughtgraph.trace import Event, Started, Stopped, graph_of
+from thoughtgraph.version import __version__
+
+app = typer.Typer(
+    help="Think in graphs: propose thoughts, score them, search among them, pay for each call once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+aside = Console(stderr=True)
+
+PolicyOption = Annotated[str | None, typer.Option("--policy", help="such as 'mcts(simulations=40, workers=8)'")]
+ModelOption = Annotated[str | None, typer.Option("--model", help="backend:model, such as openai:gpt-5-mini")]
+UrlOption = Annotated[str | None, typer.Option("--base-url", help="an OpenAI-compatible server of your own")]
+UsdOption = Annotated[float | None, typer.Option("--budget-usd", help="dollars")]
+CallsOption = Annotated[int | None, typer.Option("--budget-calls", help="model calls, each draw one")]
+TokensOption = Annotated[int | None, typer.Option("--budget-tokens", help="prompt and completion tokens")]
+SecondsOption = Annotated[float | None, typer.Option("--budget-seconds", help="seconds of wall time")]
+ExpansionsOption = Annotated[int | None, typer.Option("--budget-expansions", help="thoughts expanded")]
+StoreOption = Annotated[Path | None, typer.Option("--store", help="the SQLite file of runs (default: your data folder)")]
+NoStoreOption = Annotated[bool, typer.Option("--no-store", help="keep the run in memory only")]
+JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, and nothing else")]
+
+
+@app.command("solve")
+def solve_command(
+    problem: Annotated[str, typer.Argument(help="the question or puzzle; - reads it from standard input")],
+    task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
+    policy: PolicyOption = None,
+    model: ModelOption = None,
+    base_url: UrlOption = None,
+    budget_usd: UsdOption = None,
+    budget_calls: CallsOption = None,
+    budget_tokens: TokensOption = None,
+    budget_seconds: SecondsOption = None,
+    budget_expansions: ExpansionsOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="the same seed and replies give the same run")] = 0,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    merge: Annotated[bool | None, typer.Option("--merge/--no-merge", help="merge equal thoughts (the task decides)")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
+    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where = _where(store, no_store)
+
+    def run(watch: Callable[[Update], None]) -> Result:
+        built = _task(task, sys.stdin.read() if problem == "-" else problem, model)
+        return solve(
+            built, policy=policy, model=model, base_url=base_url, budget=budget, seed=seed, store=where, merge=merge,
+            on_event=watch,
+        )  # fmt: skip
+
+    _show_run(run, where, as_json)
+
+
+@app.command("resume")
+def resume_command(
+    run: Annotated[str, typer.Argument(help="the run's id")],
+    policy: PolicyOption = None,
+    model: ModelOption = None,
+    base_url: UrlOption = None,
+    budget_usd: UsdOption = None,
+    budget_calls: CallsOption = None,
+    budget_tokens: TokensOption = None,
+    budget_seconds: SecondsOption = None,
+    budget_expansions: ExpansionsOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a run where it stopped; what is recorded is not paid again. A budget is the new total."""
+    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where = _where(store, no_store=False)
+    _show_run(
+        lambda watch: resume(
+            run, store=where or "", budget=budget, policy=policy, model=model, base_url=base_url, on_event=watch
+        ),
+        where,
+        as_json,
+    )
+
+
+@app.command("show")
+def show_command(
+    run: Annotated[str | None, typer.Argument(help="the run's id; without it, the runs there are")] = None,
+    store: StoreOption = None,
+    most: Annotated[int, typer.Option("--most", help="how many thoughts to show at most")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a recorded run: its tree, its answer, its books. Nothing is called."""
+    try:
+        kept = as_store(existing(_where(store, no_store=False)))
+        if run is None:
+            _list([(name, kept.events(name)) for name in kept.runs()], as_json)
+        else:
+            _show(run, kept.events(run), most, as_json)
+    except (ThoughtgraphError, ValueError) as error:
+        _refuse(error)
+
+
+@app.command("demo")
+def demo_command(as_json: JsonOption = False) -> None:
+    """Solve a few puzzles offline with three policies side by side, and show what each paid."""
+    from thoughtgraph.demo import demo
+
+    demo(Console(), as_json=as_json)
+
+
+@app.callback(invoke_without_command=True)
+def top(version: Annotated[bool, typer.Option("--version", help="the version, and nothing else")] = False) -> None:
+    """Think in graphs."""
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+# -- the commands' common parts ----------------------------------------------------------------------------------
+
+
+def _show_run(run: Callable[[Callable[[Update], None]], Result], where: str | None, as_json: bool) -> None:
+    """Run it with progress; print the answer, or why there is none."""
+    status = 0
+    try:
+        with Progress(aside) as progress:
+            result = run(progress)
+    except Interrupted as stopped:
+        result, status = stopped.result, 130
+    except RunFailed as failed:
+        result = failed.result
+        aside.print(inert(str(failed), 2000), style="red")
+    except (ThoughtgraphError, ValueError, KeyboardInterrupt) as error:
+        _refuse(error)
+    _print(result, where, as_json)
+    raise typer.Exit(status or (1 if result.answer is None else 0))
+
+
+def _print(result: Result, where: str | None, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.to_json()))
+    elif result.answer is not None:
+        print(answer_text(result.answer))
+    if not as_json or result.reason == "cancelled":
+        report(aside, result, where)
+
+
+def _refuse(error: BaseException) -> NoReturn:
+    """A usage error in one line of red."""
+    if isinstance(error, KeyboardInterrupt):
+        raise typer.Exit(130)
+    aside.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        aside.print(note, markup=False, highlight=False)
+    known = isinstance(error, TaskError | StoreError | ReplayMismatch | ValueError)
+    raise typer.Exit(2 if known else 1) from None
+
+
+def _budget(
+    usd: float | None, calls: int | None, tokens: int | None, seconds: float | None, expansions: int | None
+) -> Budget | None:
+    if usd is calls is tokens is seconds is expansions is None:
+        return None
+    try:
+        return Budget(usd=usd, calls=calls, tokens=tokens, seconds=seconds, expansions=expansions)
+    except ValueError as error:
+        _refuse(error)
+
+
+def _where(store: Path | None, no_store: bool) -> str | None:
+    if no_store:
+        return None
+    if store is not None:
+        return str(store)
+    from platformdirs import user_data_path
+
+    folder = user_data_path("thoughtgraph", appauthor=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _refuse(StoreError(f"the folder {folder} cannot be made ({error}): name a file with --store, or use --no-store"))
+    return str(folder / "runs.db")
+
+
+def _task(name: str, problem: str, model: str | None) -> Task:
+    """A shipped task uses its local generators unless a model is named here, whatever the environment says."""
+    return build(name, problem, local=model is None)
+
+
+def _list(runs: list[tuple[str, list[Event]]], as_json: bool) -> None:
+    rows = [_row(run, events) for run, events in runs]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("run", "task", "begun", "reason", "answer", box=None)
+    for row in rows:
+        begun = str(row["created"])[:19]
+        table.add_row(row["run"], row["task"], begun, row["reason"] or "unfinished", inert(answer_text(row["answer"]), 50))
+    Console().print(table)
+
+
+def _row(run: str, events: list[Event]) -> dict[str, Any]:
+    started, stopped = _ends(events)
+    named = {"run": run, "task": started and started.task, "created": started and started.created}
+    return {**named, "reason": stopped and stopped.reason, "answer": stopped and stopped.answer}
+
+
+def _ends(events: list[Event]) -> tuple[Started | None, Stopped | None]:
+    started = next((event for event in events if isinstance(event, Started)), None)
+    stopped = next((event for event in reversed(events) if isinstance(event, Stopped)), None)
+    return started, stopped
+
+
+def _show(run: str, events: list[Event], most: int, as_json: bool) -> None:
+    graph = graph_of(events)
+    _, stopped = _ends(events)
+    if as_json:
+        print(json.dumps({**_row(run, events), "events": len(events), "graph": graph.to_json()}))
+        return
+    console = Console()
+    thought = graph[stopped.thought] if stopped and stopped.thought else None
+    console.print(tree(graph, thought, most))
+    reason = stopped.reason if stopped else "unfinished: resume it"
+    console.print(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events", markup=False, highlight=False)
+    if stopped and stopped.answer is not None:
+        console.print(inert(answer_text(stopped.answer), 500))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The demo: puzzles solved offline by three policies side by side, with what each paid. No key, no network."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from thoughtgraph.api import solve
+from thoughtgraph.budget import Budget
+from thoughtgraph.render import inert, tree
+from thoughtgraph.result import Result
+from thoughtgraph.tasks import build
+
+PUZZLES = ("4 9 10 13", "1 3 4 6", "2 5 8 11", "5 5 5 9", "3 3 8 8", "1 1 1 1")
+"""Five that can be solved, two of them hard, and one that cannot."""
+
+POLICIES = ("best_of_n(n=16)", "tot(breadth=5)", "mcts(workers=4)")
+"""Sampling, a beam, and a tree search that revises itself."""
+
+
+def demo(console: Console, *, as_json: bool = False) -> None:
+    """Solve `PUZZLES` with `POLICIES` and print what came out and what it took."""
+    began = time.perf_counter()
+    runs = {(puzzle, policy): _run(puzzle, policy) for puzzle in PUZZLES for policy in POLICIES}
+    if as_json:
+        print(json.dumps([{"puzzle": puzzle, "policy": policy, **run.to_json()} for (puzzle, policy), run in runs.items()]))
+        return
+    console.print("Game of 24: use four numbers once each, with + - * /, to make 24.\n")
+    console.print(_table(runs))
+    console.print("\nHow the beam got there for", PUZZLES[0], "(value in blue, the answer's path in green):")
+    shown = runs[PUZZLES[0], POLICIES[1]]
+    console.print(tree(shown.graph, shown.thought, 12))
+    console.print(f"\n{len(runs)} runs in {time.perf_counter() - began:.1f} s, with no model and no network.")
+    console.print('Next: thoughtgraph solve --task game24 "4 9 10 13", or name a model: thoughtgraph solve --help', markup=False)
+
+
+def _run(puzzle: str, policy: str) -> Result:
+    return solve(build("game24", puzzle), policy=policy, budget=Budget(expansions=500))
+
+
+def _table(runs: dict[tuple[str, str], Result]) -> Table:
+    table = Table("puzzle", *POLICIES)
+    for puzzle in PUZZLES:
+        table.add_row(puzzle, *(_cell(runs[puzzle, policy]) for policy in POLICIES))
+    solved = (sum(runs[puzzle, policy].answer is not None for puzzle in PUZZLES) for policy in POLICIES)
+    paid = [sum(runs[puzzle, policy].usage.expansions for puzzle in PUZZLES) for policy in POLICIES]
+    judged = [sum(runs[puzzle, policy].usage.evaluations for puzzle in PUZZLES) for policy in POLICIES]
+    totals = zip(solved, paid, judged, strict=True)
+    table.add_section()
+    table.add_row("all", *(f"{s} solved, {e} expansions, {v} evaluations" for s, e, v in totals))
+    return table
+
+
+def _cell(run: Result) -> str:
+    answer = "no answer" if run.answer is None else str(inert(str(run.answer), 40))
+    return f"{answer}\n{run.usage.expansions} expansions, {run.usage.evaluations} evaluations"

@@ -1,0 +1,480 @@
+"""The engine: performs what a policy asks, writes one event for each completion, and tells the policy in that order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import inspect
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from thoughtgraph.budget import Budget, Purse, Usage
+from thoughtgraph.calls import Account, Calls
+from thoughtgraph.errors import BudgetExhausted, ReplayMismatch, StoreError, TaskError
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.marks import mark
+from thoughtgraph.model import Model
+from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.state import State
+from thoughtgraph.stepper import Stepper
+from thoughtgraph.store import Store
+from thoughtgraph.task import Task
+from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json
+from thoughtgraph.trace import Event, Expanded, Reason, Resumed, Scored, Started, Stopped, fold
+from thoughtgraph.verbs import Effect, Policy, Search
+
+GRACE = 0.1
+"""Seconds that cancelled work gets to end."""
+
+
+class Engine:
+    """One run of one policy on one task."""
+
+    def __init__(
+        self,
+        task: Task,
+        policy: Policy,
+        *,
+        store: Store,
+        run: str,
+        model: Model | None = None,
+        budget: Budget | None = None,
+        seed: int = 0,
+        recipe: Json = None,
+        listener: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.task, self.policy, self.store, self.run, self.seed = task, policy, store, run, seed
+        self.budget = budget or Budget()
+        self.purse = Purse(self.budget)
+        self.calls = Calls(store, run, self.purse, model, seed, self._abort)
+        self.model, self.recipe, self.listener = model, recipe, listener
+        self.root = Thought(ROOT, (), "", as_json(task.start, "the task's start"))
+        self.graph = ThoughtGraph(self.root, task.key if task.merge else None)
+        self.search = Search(task, self.graph, seed)
+        self.outcomes: Counter[str] = Counter()
+        self._used: dict[str, Ito] = {}
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._arrived: deque[tuple[Effect, Account, asyncio.Task[Any]]] = deque()
+        self._refused = list[tuple[Effect, str]]()
+        self._wake: asyncio.Future[None] | None = None
+        self._stop: tuple[Reason, BaseException | None] | None = None
+        self._limit = ""
+        self._recorded = 0
+        self._pending: Resumed | None = None
+
+    # -- a run ---------------------------------------------------------------------------------------------------
+
+    async def start(self, created: str = "", version: str = "") -> Result:
+        """Run from the beginning."""
+        self._check()
+        self.store.claim(self.run)
+        try:
+            started = Started(
+                self.run, self.root, self.task.name, self.task.x, self.seed, self._marks(), self.budget, self.recipe,
+                created, version,
+            )  # fmt: skip
+            self._record(started)
+            self.store.flush()
+            return await self._go([])
+        finally:
+            self._let_go()
+
+    async def resume(self) -> Result:
+        """Go on where the run stopped: what is recorded is told again, in its order, and costs nothing."""
+        self._check()
+        self.store.claim(self.run)
+        try:
+            events = self.store.events(self.run)
+            self._same(events)
+            self.calls.replay(self.store.records(self.run))
+            self.purse.spent += _local(events)
+            self._pending = Resumed(self.budget, self.calls.clock())
+            return await self._go(events)
+        finally:
+            self._let_go()
+
+    def cancel(self) -> None:
+        """End the run with its best answer so far."""
+        self._halt("cancelled", None)
+
+    async def _go(self, events: Sequence[Event]) -> Result:
+        seconds = self.budget.seconds
+        left = None if seconds is None else seconds - self.purse.spent.seconds
+        clock = None if left is None else asyncio.get_running_loop().call_later(max(0.0, left), self._expire)
+        try:
+            stepper = Stepper(self.policy, self.search)
+            self._replay(stepper, events)
+            await self._drive(stepper)
+        except asyncio.CancelledError:
+            self._stop = ("cancelled", None)
+            await self._drain()
+            self._finish(None)
+            raise
+        except Exception as error:
+            if isinstance(error, ReplayMismatch):
+                raise
+            self._stop = self._stop or (("budget", None) if isinstance(error, BudgetExhausted) else ("failed", error))
+            await self._drain()
+            return self._end(None)
+        finally:
+            if clock:
+                clock.cancel()
+        await self._drain()
+        return self._end(stepper.result)
+
+    async def _drive(self, stepper: Stepper) -> None:
+        """Perform what is asked until the policy ends."""
+        while not stepper.done and self._stop is None:
+            for effect in stepper.ask():
+                self._launch(effect)
+            self._cancel(stepper)
+            if self._arrived:
+                self._complete(stepper, *self._arrived.popleft())
+            elif self._tasks:
+                await self._idle()
+            else:
+                self._deny(stepper)
+
+    def _deny(self, stepper: Stepper) -> None:
+        """Nothing is in flight and nothing more fits: tell the policy, once for each refused effect."""
+        if not self._refused:
+            stepper.close()
+            raise TaskError("every part of the policy waits for the next completion, and nothing is in flight")
+        refused, self._refused = self._refused, []
+        self._limit = refused[0][1]
+        for effect, limit in refused:
+            if effect.key in stepper.waiting and not stepper.done:
+                stepper.fail(effect, BudgetExhausted(limit))
+
+    async def _idle(self) -> None:
+        self.store.flush()
+        self._wake = asyncio.get_running_loop().create_future()
+        await self._wake
+        self._wake = None
+
+    # -- effects -------------------------------------------------------------------------------------------------
+
+    def _launch(self, effect: Effect) -> None:
+        cost = Usage(expansions=1) if effect.verb == "expand" else Usage(evaluations=len(effect.thoughts))
+        limit = self._limit or self.purse.spend(cost)
+        if limit:
+            self._refused.append((effect, limit))
+            return
+        account = Account(self.calls, effect.key, effect.name)
+        work = self._expand if effect.verb == "expand" else self._score
+        task = asyncio.get_running_loop().create_task(work(effect, account))
+        self._tasks[effect.key] = task
+        task.add_done_callback(lambda task: self._landed(effect, account, task))
+
+    def _landed(self, effect: Effect, account: Account, task: asyncio.Task[Any]) -> None:
+        del self._tasks[effect.key]
+        self._arrived.append((effect, account, task))
+        self._nudge()
+
+    def _nudge(self) -> None:
+        if self._wake and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _expand(self, effect: Effect, account: Account) -> tuple[list[Draft], str]:
+        try:
+            drafts = self.task.actions[effect.name](self._state(effect, account, effect.thoughts), effect.n)
+            return checked_drafts(await drafts if inspect.isawaitable(drafts) else drafts, effect.name, effect.n), ""
+        except (TaskError, StoreError):
+            raise
+        except Exception as error:
+            return [], _said(error)
+
+    async def _score(self, effect: Effect, account: Account) -> tuple[list[Score], str]:
+        try:
+            states = [self._state(effect, account, (thought,), i) for i, thought in enumerate(effect.thoughts)]
+            scores = self.task.critics[effect.name](states)
+            return checked_scores(await scores if inspect.isawaitable(scores) else scores, effect.name, len(states)), ""
+        except (TaskError, StoreError):
+            raise
+        except Exception as error:
+            return [Score(None, status="failed", critic=effect.name)] * len(effect.thoughts), _said(error)
+
+    def _state(self, effect: Effect, account: Account, thoughts: tuple[Thought, ...], part: int = 0) -> State:
+        task = self.task
+        return State(task.problem, task.x, thoughts, tuple(task.passages), self.graph, effect.tick, account, part)
+
+    def _complete(self, stepper: Stepper, effect: Effect, account: Account, task: asyncio.Task[Any]) -> None:
+        """One completion: its event, its place in the graph, and only then the policy."""
+        wanted = effect.key in stepper.waiting
+        if task.cancelled():
+            if wanted:
+                self._refused.append((effect, self._limit or "seconds"))
+            return
+        result, error = task.result()
+        self._count(error, account)
+        if account.short:
+            self._refused.append((effect, account.short))
+            if not _any(result):
+                return
+        event = self._event(effect, account, result, error, orphan=not wanted)
+        self._record(event)
+        if not account.short and not event.orphan:
+            stepper.tell(effect, self._told(event))
+
+    def _count(self, error: str, account: Account) -> None:
+        if error:
+            self.outcomes["failed"] += 1
+            self.calls.fail(RuntimeError(error))
+        elif not account.calls_made:
+            self.calls.worked()
+
+    def _event(self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool) -> Expanded | Scored:
+        common: dict[str, Any] = {
+            "outcomes": dict(account.outcomes) or None, "prompters": tuple(account.prompters), "error": error,
+            "partial": bool(account.short), "orphan": orphan, "at": self.calls.clock(),
+        }  # fmt: skip
+        ids = tuple(thought.id for thought in effect.thoughts)
+        if effect.verb == "score":
+            scores = tuple(_signed(score, effect.name) for score in result)
+            return Scored(effect.key, effect.name, ids, scores, **common)
+        made, thoughts = self._thoughts(effect, ids, result)
+        return Expanded(effect.key, effect.name, ids, effect.n, made, thoughts, **common)
+
+    def _thoughts(self, effect: Effect, ids: tuple[str, ...], drafts: list[Draft]) -> tuple[tuple[str, ...], tuple[Thought, ...]]:
+        """Drafts become thoughts, but for those that the task calls equal to one that is there."""
+        depth = 1 + max(thought.depth for thought in effect.thoughts)
+        made, new, fresh = dict[str, None](), list[Thought](), dict[Any, str]()
+        for number, draft in enumerate(drafts):
+            form = self.graph.form(draft.content, depth)
+            id = self.graph.twin(form) or fresh.get(form) if form is not None else None
+            if id is None:
+                id = thought_id(effect.key, number)
+                new.append(Thought(id, ids, effect.name, draft.content, draft.prior, draft.done, depth))
+                fresh[form] = id
+            made[id] = None
+        return tuple(made), tuple(new)
+
+    def _told(self, event: Expanded | Scored) -> list[Any]:
+        return [self.graph[id] for id in event.made] if isinstance(event, Expanded) else list(event.scores)
+
+    def _record(self, event: Event) -> None:
+        if self._pending:
+            pending, self._pending = self._pending, None
+            self._record(pending)
+        self.store.append(self.run, event)
+        self._recorded += 1
+        self._see(event)
+        if self.listener:
+            self.listener(event)
+
+    def _see(self, event: Event) -> None:
+        fold(self.graph, event)
+        if isinstance(event, Expanded | Scored):
+            self.outcomes.update(event.outcomes or {})
+        if isinstance(event, Scored):
+            self.outcomes["abstained"] += sum(s.value is None and s.status == "abstained" for s in event.scores)
+            self._used[event.critic] = getattr(self.task.critics.get(event.critic), "ito", "proxy")
+
+    # -- replay --------------------------------------------------------------------------------------------------
+
+    def _replay(self, stepper: Stepper, events: Sequence[Event]) -> None:
+        for event in events:
+            if not isinstance(event, Expanded | Scored) or event.partial:
+                continue
+            effect = None if event.orphan else self._match(stepper, event)
+            self._see(event)
+            self.outcomes["failed"] += bool(event.error)
+            if effect:
+                stepper.tell(effect, self._told(event))
+
+    def _match(self, stepper: Stepper, event: Expanded | Scored) -> Effect:
+        effect = stepper.waiting.get(event.key)
+        recorded = (event.kind, event.action, event.parents) if isinstance(event, Expanded) else (event.kind, event.critic, event.thoughts)
+        verbs = {"expand": "expanded", "score": "scored"}
+        asked = effect and (verbs[effect.verb], effect.name, tuple(thought.id for thought in effect.thoughts))
+        if effect is None or asked != recorded:
+            raise ReplayMismatch(
+                f"run {self.run} recorded {recorded} as effect {event.key}, and the policy now asks {asked}: a policy "
+                "must do the same again, given the same results and search.rng; resume with what the run was made with"
+            )
+        return effect
+
+    def _marks(self) -> dict[str, str]:
+        named = {"policy": mark(self.policy), "task": self.task.name, "problem": mark(self.task.problem), "seed": str(self.seed)}
+        parts = {"claim": self.task.claim, "goal": self.task.goal, "key": self.task.key, "merge": self.task.merge}
+        actions = {f"action {name}": mark(action) for name, action in self.task.actions.items()}
+        critics = {f"critic {name}": mark(critic) for name, critic in self.task.critics.items()}
+        told = {"x": self.task.x, "passages": self.task.passages, "start": self.task.start}
+        model = {"model": self.model.name if self.model else "none"}
+        return named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | model
+
+    def _same(self, events: Sequence[Event]) -> None:
+        """Refuse to resume a run with anything that it was not recorded with."""
+        started = events[0]
+        if not isinstance(started, Started):
+            raise StoreError(f"run {self.run} does not begin with its start: the store is damaged")
+        then, now = dict(started.marks), self._marks()
+        for name in {**then, **now}:
+            if then.get(name) != now.get(name):
+                raise ReplayMismatch(
+                    f"run {self.run} was recorded with another {name}: {then.get(name, 'none'):.300} then, "
+                    f"{now.get(name, 'none'):.300} now. Resume it with what it was made with, or start a new run"
+                )
+
+    def _check(self) -> None:
+        """What can be known to fail before anything is spent."""
+        for field, find in (("action", self.task.action), ("critic", self.task.critic)):
+            if (name := getattr(self.policy, field, None)) is not None:
+                find(name)
+        if self.budget.usd is not None and self.model is not None and self.model.price is None:
+            raise TaskError(
+                f"the price of {self.model.name} is not known, so a budget in dollars cannot hold: give it, as in "
+                "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
+            )
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _abort(self, error: Exception) -> None:
+        self._halt("failed", error)
+
+    def _halt(self, reason: Reason, error: BaseException | None) -> None:
+        if self._stop is None:
+            self._stop = (reason, error)
+        self._nudge()
+
+    def _expire(self) -> None:
+        """Time is up: what is in flight is cancelled and counts as unsettled."""
+        self._limit = "seconds"
+        for task in self._tasks.values():
+            task.cancel()
+        asyncio.get_running_loop().call_later(GRACE, self._halt, "budget", None)
+
+    def _cancel(self, stepper: Stepper) -> None:
+        while stepper.cancelled:
+            if task := self._tasks.get(stepper.cancelled.pop().key):
+                task.cancel()
+
+    async def _drain(self) -> None:
+        """Stop what is in flight, and give it a moment to end."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+        for _, _, task in self._arrived:
+            if not task.cancelled():
+                task.exception()
+
+    def _end(self, thought: Thought | None) -> Result:
+        result = self._finish(thought)
+        error = self._stop[1] if self._stop else None
+        if isinstance(error, Exception) and result.reason == "failed":
+            if error is self.calls.error or isinstance(error, RunFailed):
+                raise RunFailed(str(error), result) from error
+            error.add_note(f"this ended run {self.run}; what it paid for is recorded")
+            raise error
+        return result
+
+    def _finish(self, thought: Thought | None) -> Result:
+        thought = thought if self._stop is None else self.best()
+        if thought is not None and self.task.goal is not None and not self.task.solved(self.graph, thought):
+            thought = None
+        answer = self.task.answer(self.graph, thought)
+        reason: Reason = self._stop[0] if self._stop else "exhausted" if answer is None else "answered"
+        if self._stop is None and answer is None and self.calls.error and not self.calls.successes:
+            self._stop = ("failed", self.calls.error)
+            reason = "failed"
+        result = self._result(reason, thought if answer is not None else None, answer)
+        with contextlib.suppress(StoreError):
+            self._write_end(result)
+        return result
+
+    @property
+    def usage(self) -> Usage:
+        """What the run has used so far; what was sent and never answered is counted in full."""
+        return replace(self.purse.spent + self.purse.lost, seconds=self.calls.clock())
+
+    def best(self) -> Thought | None:
+        """The best answer so far: the policy's own word, else the task's rule."""
+        answer = getattr(self.policy, "answer", None)
+        return answer(self.search) if callable(answer) else self.search.answer()
+
+    def _result(self, reason: Reason, thought: Thought | None, answer: Json) -> Result:
+        used = set(self._used.values())
+        ito: Ito = "environment" if "environment" in used else "proxy" if used else "none"
+        error = self._stop[1] if self._stop else None
+        outcomes = Counter({name: n for name, n in self.outcomes.items() if n})
+        return Result(
+            answer, reason, self.run, self.usage, outcomes, dict(self.calls.ledger), self.graph, thought, ito, self.budget,
+            "" if error is None else _said(error),
+        )  # fmt: skip
+
+    def _write_end(self, result: Result) -> None:
+        """A resumed run that did nothing new leaves its file untouched."""
+        if self._pending is None:
+            thought = result.thought.id if result.thought else None
+            self._record(Stopped(result.reason, thought, result.answer, result.usage, result.error, self.calls.clock()))
+            self.store.flush()
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(StoreError):
+            self.store.flush()
+        self.store.release(self.run)
+
+
+def thought_id(key: str, number: int) -> str:
+    """A thought's id: a hash of the effect that made it and its number there, never of a counter or a clock."""
+    return hashlib.blake2s(f"{key}:{number}".encode(), digest_size=8).hexdigest()
+
+
+def checked_drafts(drafts: object, action: str, n: int) -> list[Draft]:
+    """Drafts that keep the generator's contract, their contents as plain JSON; `TaskError` says how they do not."""
+    if not isinstance(drafts, Sequence) or not all(isinstance(draft, Draft) for draft in cast("Sequence[Any]", drafts)):
+        raise TaskError(f"action {action!r} returned {drafts!r:.80}: expected a list of Draft")
+    made = list(cast("Sequence[Draft]", drafts))
+    if len(made) > n:
+        raise TaskError(f"action {action!r} returned {len(made)} drafts: expected at most the n={n} that was asked for")
+    return [_checked(draft, action) for draft in made]
+
+
+def _checked(draft: Draft, action: str) -> Draft:
+    if not (math.isfinite(draft.prior) and draft.prior > 0):
+        raise TaskError(f"action {action!r} gave a draft the prior {draft.prior!r}: expected a finite number above 0")
+    content = as_json(draft.content, f"what action {action!r} returned as a content")
+    return draft if content is draft.content else Draft(content, draft.prior, draft.done)
+
+
+def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
+    """Scores that keep the critic's contract; `TaskError` says how they do not."""
+    if not isinstance(scores, Sequence) or not all(isinstance(score, Score) for score in cast("Sequence[Any]", scores)):
+        raise TaskError(f"critic {critic!r} returned {scores!r:.80}: expected a list of Score")
+    judged = list(cast("Sequence[Score]", scores))
+    if len(judged) != n:
+        raise TaskError(f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order")
+    for score in judged:
+        if score.value is not None and not math.isfinite(score.value):
+            raise TaskError(
+                f"critic {critic!r} returned the value {score.value!r}: expected a finite number, "
+                "or None where it cannot judge (Score(None) is counted and never ranked)"
+            )
+    return judged
+
+
+def _signed(s: Score, critic: str) -> Score:
+    """The score with its critic's name; spelled out, because `replace` takes three times as long."""
+    return Score(s.value, s.feedback, s.parts, s.spread, s.samples, s.status, s.cost, s.details, critic)
+
+
+def _any(result: Sequence[Any]) -> bool:
+    return any(not isinstance(item, Score) or item.value is not None for item in result)
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _local(events: Sequence[Event]) -> Usage:
+    """What recorded effects count beside their calls, and the seconds that passed."""
+    done = [event for event in events if isinstance(event, Expanded | Scored) and not event.partial]
+    expansions = sum(isinstance(event, Expanded) for event in done)
+    evaluations = sum(len(event.thoughts) for event in done if isinstance(event, Scored))
+    return Usage(seconds=max(e.at for e in events), expansions=expansions, evaluations=evaluations)

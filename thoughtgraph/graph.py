@@ -1,0 +1,262 @@
+"""The thought graph: append-only, multi-parent, acyclic, over a live `networkx.DiGraph`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from thoughtgraph.errors import TaskError
+from thoughtgraph.thought import ROOT, Json, Score, Thought
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    Nx = nx.DiGraph[str]
+
+
+class ThoughtGraph:
+    """Every thought of a run, the edges between them and their scores. Only the engine adds; everybody reads.
+
+    `key` gives the canonical key of a content: thoughts of equal key at equal depth are one thought, and since a
+    merge never crosses depths the graph stays acyclic for nothing. Without `key` nothing is merged.
+    """
+
+    def __init__(self, root: Thought, key: Callable[[Json], Hashable] | None = None) -> None:
+        import networkx
+
+        self._graph: Nx = networkx.DiGraph()
+        self._nodes: dict[str, dict[str, Any]] = self._graph._node  # pyright: ignore  # the views cost 1 us a look-up
+        self._succ: dict[str, dict[str, Any]] = self._graph._succ  # pyright: ignore
+        self._pred: dict[str, dict[str, Any]] = self._graph._pred  # pyright: ignore
+        self._scores: dict[str, list[tuple[int, Score]]] = {}
+        self._key, self._known = key, dict[Hashable, str]()
+        self._finals = list[Thought]()
+        self.tick = 0
+        """How many changes were made: a score given at tick t is seen by whoever asked at t or later."""
+        self.root = root
+        self._insert(root)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __contains__(self, thought: Thought | str) -> bool:
+        return (thought if isinstance(thought, str) else thought.id) in self._nodes
+
+    def __iter__(self) -> Iterator[Thought]:
+        """Every thought, in the order in which they came."""
+        return (node["thought"] for node in self._nodes.values())
+
+    def __getitem__(self, id: str) -> Thought:
+        """The thought with this id; `KeyError` if there is none."""
+        return self._nodes[id]["thought"]
+
+    @property
+    def nx(self) -> Nx:
+        """A read-only live view as a `networkx.DiGraph`: nodes are ids with an attribute `thought`."""
+        import networkx
+
+        return networkx.subgraph_view(self._graph)
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Every (parent id, child id)."""
+        return [(parent, child) for parent, children in self._succ.items() for child in children]
+
+    def children(self, thought: Thought) -> list[Thought]:
+        """The thoughts made from this one, in the order in which they came."""
+        return [self._nodes[id]["thought"] for id in self._succ[thought.id]]
+
+    def parents(self, thought: Thought) -> list[Thought]:
+        """Every thought that this one was made from, its first parents first; more than `thought.parents` after a merge."""
+        return [self._nodes[id]["thought"] for id in self._pred[thought.id]]
+
+    def path(self, thought: Thought) -> list[Thought]:
+        """From the root to `thought` along first parents, both included."""
+        path = [thought]
+        while path[-1].parents:
+            path.append(self._nodes[path[-1].parents[0]]["thought"])
+        return path[::-1]
+
+    def leaves(self) -> list[Thought]:
+        """The thoughts that nothing was made from."""
+        return [self._nodes[id]["thought"] for id, children in self._succ.items() if not children]
+
+    @property
+    def finals(self) -> Sequence[Thought]:
+        """The thoughts that are done, in the order in which they came."""
+        return self._finals
+
+    def scores(self, thought: Thought, critic: str | None = None, at: int | None = None) -> list[Score]:
+        """What critics said of a thought, oldest first; of one critic, or as it stood at tick `at`."""
+        return [
+            score
+            for tick, score in self._scores.get(thought.id, ())
+            if (critic is None or score.critic == critic) and (at is None or tick <= at)
+        ]
+
+    def score(self, thought: Thought, critic: str | None = None, at: int | None = None) -> Score | None:
+        """One critic's scores of a thought as one: the mean over samples, its standard error, the newest feedback.
+
+        With no critic named, the last one that spoke. None where nobody did.
+        """
+        scores = self.scores(thought, critic, at)
+        if not scores:
+            return None
+        scores = [score for score in scores if score.critic == scores[-1].critic]
+        return scores[0] if len(scores) == 1 else _pooled(scores)
+
+    def value(self, thought: Thought, critic: str | None = None) -> float | None:
+        """The value of `score(thought, critic)`: None where nobody scored it or every score abstained."""
+        score = self.score(thought, critic)
+        return None if score is None else score.value
+
+    def best(self, critic: str | None = None, among: Sequence[Thought] | None = None) -> Thought | None:
+        """The thought of the highest value (the first of equals); None where none has a value.
+
+        Raises `TaskError` for a comparative critic: values of different sets say nothing about each other.
+        """
+        ranked = [(value, thought) for thought in among or self if (value := self._comparable(thought, critic)) is not None]
+        return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
+    # -- writing: the engine's alone -----------------------------------------------------------------------------
+
+    def form(self, content: Json, depth: int) -> Hashable | None:
+        """What thoughts have in common that the task calls equal, at this depth; None where nothing is merged."""
+        return None if self._key is None else (depth, self._key(content))
+
+    def twin(self, form: Hashable | None) -> str | None:
+        """The id of the thought of this form, if there is one."""
+        return None if form is None else self._known.get(form)
+
+    def add(self, thought: Thought) -> None:
+        """Add a thought with the edges from its first parents."""
+        self.tick += 1
+        self._insert(thought)
+
+    def link(self, parents: Sequence[str], child: str) -> None:
+        """Add edges to a thought that a merge found again."""
+        self.tick += 1
+        for parent in parents:
+            self._graph.add_edge(parent, child)
+
+    def judge(self, thought: str, score: Score) -> None:
+        """Append a score."""
+        self.tick += 1
+        entries = self._scores.get(thought)
+        if entries is None:
+            self._scores[thought] = [(self.tick, score)]
+        else:
+            entries.append((self.tick, score))
+
+    def _insert(self, thought: Thought) -> None:
+        graph, id = self._graph, thought.id
+        graph.add_node(id, thought=thought)
+        for parent in thought.parents:
+            graph.add_edge(parent, id)
+        if self._key is not None and thought.parents:
+            self._known.setdefault(self.form(thought.content, thought.depth), id)
+        if thought.done:
+            self._finals.append(thought)
+
+    def _comparable(self, thought: Thought, critic: str | None) -> float | None:
+        score = self.score(thought, critic)
+        if score is not None and isinstance(score.details, dict) and "compared" in score.details:
+            raise TaskError(
+                f"{score.critic!r} compares thoughts with each other, and its values of different sets say nothing "
+                "about each other: rank within one set, or fit them first"
+            )
+        return None if score is None else score.value
+
+    # -- exports -------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Json]:
+        """Node-link JSON, with contents and every score; `networkx.node_link_graph(..., edges="edges")` reads it."""
+        nodes = [{**self._flat(thought), "content": thought.content} for thought in self]
+        edges = [{"source": parent, "target": child} for parent, child in self.edges]
+        return {"directed": True, "multigraph": False, "graph": {}, "nodes": nodes, "edges": edges}
+
+    def to_graphml(self) -> str:
+        """GraphML, for Gephi, yEd and Cytoscape; contents as text."""
+        import networkx
+
+        flat: Nx = networkx.DiGraph()
+        for thought in self:
+            known = {name: value for name, value in self._flat(thought).items() if value is not None and name != "scores"}
+            flat.add_node(thought.id, **{name: _xml(value) for name, value in known.items() if name != "id"})
+        flat.add_edges_from(self.edges)
+        return "\n".join(networkx.generate_graphml(flat))
+
+    def to_dot(self) -> str:
+        """Graphviz DOT."""
+        quoted = [f"  {_dot(t.id)} [label={_dot(self._label(t))}{', style=bold' if t.done else ''}];" for t in self]
+        arrows = [f"  {_dot(parent)} -> {_dot(child)};" for parent, child in self.edges]
+        return "\n".join(["digraph thoughts {", *quoted, *arrows, "}"])
+
+    def to_mermaid(self) -> str:
+        """A Mermaid flow chart."""
+        names = {thought.id: f"t{number}" for number, thought in enumerate(self)}
+        boxes = [f'  {names[t.id]}["{_mermaid(self._label(t))}"]' for t in self]
+        arrows = [f"  {names[parent]} --> {names[child]}" for parent, child in self.edges]
+        return "\n".join(["flowchart TD", *boxes, *arrows])
+
+    def _flat(self, thought: Thought) -> dict[str, Json]:
+        scores = [{"critic": s.critic, "value": s.value, "feedback": s.feedback} for s in self.scores(thought)]
+        return {
+            "id": thought.id,
+            "action": thought.action,
+            "text": thought.text,
+            "depth": thought.depth,
+            "prior": thought.prior,
+            "done": thought.done,
+            "value": self.value(thought),
+            "scores": scores,
+        }
+
+    def _label(self, thought: Thought) -> str:
+        value = self.value(thought)
+        words = " ".join(thought.text.split())[:60] or thought.id
+        return words if value is None else f"{words} ({value:.3g})"
+
+
+def _pooled(scores: Sequence[Score]) -> Score:
+    valued = [score for score in scores if score.value is not None]
+    if not valued:
+        return scores[-1]
+    samples = sum(score.samples for score in valued)
+    mean = math.fsum((score.value or 0.0) * score.samples for score in valued) / max(samples, 1)
+    last = scores[-1]
+    return Score(
+        mean, last.feedback, last.parts, _spread(valued, mean, samples), samples, valued[-1].status,
+        last.cost, last.details, last.critic,
+    )  # fmt: skip
+
+
+def _spread(scores: Sequence[Score], mean: float, samples: int) -> float | None:
+    """The standard error of the pooled mean: within each score (its own spread) and between the scores."""
+    if samples < 2:
+        return None
+    within = sum((s.spread or 0.0) ** 2 * s.samples * (s.samples - 1) for s in scores)
+    between = sum(s.samples * ((s.value or 0.0) - mean) ** 2 for s in scores)
+    return math.sqrt((within + between) / (samples - 1) / samples)
+
+
+def _xml(value: Json) -> Json:
+    """Text without the control characters that XML cannot hold."""
+    keep = lambda c: c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000"  # noqa: E731
+    return "".join(c for c in value if keep(c)) if isinstance(value, str) else value
+
+
+def _dot(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _mermaid(text: str) -> str:
+    """Text as Mermaid entities, so that no character of a thought is markup."""
+    plain = lambda c: c.isalnum() or c in " .,:+-*/="  # noqa: E731
+    runs = ((plain(c), c) for c in text)
+    return "".join(c if ok else f"#{ord(c)};" for ok, group in groupby(runs, lambda r: r[0]) for _, c in group)

@@ -1,0 +1,105 @@
+"""Where requests go and the key that opens it: what may be printed, and what never is."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from thoughtgraph.errors import Unauthorized
+
+_KEY_LIKE = re.compile(r"\b(sk-|Bearer |Basic )[\w.~+/=*-]{6,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One model on one server. The base URL may carry `user:password`; nothing that this class prints does.
+
+    The key is in the environment variable `key_env`, or in the file that `{key_env}_FILE` names.
+    """
+
+    model: str
+    base_url: str = field(repr=False)
+    key_env: str = "OPENAI_API_KEY"
+    _secrets: set[str] = field(default_factory=set[str], init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
+            raise ValueError(f"base_url is {self.shown!r}: expected something like http://localhost:8000/v1")
+        if password := self._parts.password:
+            self._secrets.update((password, unquote(password)))
+
+    def __str__(self) -> str:
+        return f"{self.model} at {self.shown}"
+
+    @property
+    def shown(self) -> str:
+        """The base URL without user, password and query: safe to print."""
+        parts = self._parts
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+    @property
+    def chat(self) -> str:
+        """The URL that chat requests are sent to, without user and password."""
+        path = self._parts.path.rstrip("/").removesuffix("/chat/completions")
+        netloc = self._parts.netloc.rpartition("@")[2]
+        return self._parts._replace(netloc=netloc, path=f"{path}/chat/completions", fragment="").geturl()
+
+    @property
+    def key(self) -> str | None:
+        """The key, read now; None if there is none. It is remembered as something never to print."""
+        variable = f"{self.key_env}_FILE"
+        path = os.environ.get(variable, "").strip()
+        if key := os.environ.get(self.key_env, "").strip() or (_read(path, variable) if path else ""):
+            self._secrets.add(key)
+        return key or None
+
+    def authorization(self) -> str | None:
+        """The header: user and password of the URL, else the key; None for an http server that wants neither.
+
+        Without a key nothing is sent to an https server: the prompt would leave the machine for a sure refusal.
+        """
+        if self._parts.username is not None:
+            pair = f"{unquote(self._parts.username)}:{unquote(self._parts.password or '')}"
+            return "Basic " + b64encode(pair.encode()).decode()
+        if key := self.key:
+            return f"Bearer {key}"
+        if self._parts.scheme == "https" and not self.loopback:
+            raise self.keyless()
+        return None
+
+    def keyless(self) -> Unauthorized:
+        """The error for a key that is missing."""
+        return Unauthorized(
+            f"no key for {self}: set {self.key_env} to the key, or {self.key_env}_FILE to a file that holds it "
+            "(a server that wants no key takes any text)"
+        )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server is this machine."""
+        host = self._parts.hostname or ""
+        return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+    def scrub(self, text: str, limit: int = 300) -> str:
+        """Text from outside made fit to print: no credentials, one line, printable, at most `limit` characters."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        text = _KEY_LIKE.sub(r"\1***", text)
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        return text if len(text) <= limit else text[:limit] + "..."
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.base_url)
+
+
+def _read(path: str, variable: str) -> str:
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = f"{variable} names {path}, which cannot be read ({error}): expected a file that holds the key"
+        raise Unauthorized(why) from error

@@ -1,0 +1,130 @@
+"""Runs on a terminal: trees, books and live progress. Model text is shown inert: no markup, no control characters."""
+
+from __future__ import annotations
+
+import json
+import time
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from thoughtgraph.api import Update
+from thoughtgraph.budget import Usage
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.result import Result
+from thoughtgraph.thought import Json, Thought, as_text
+from thoughtgraph.trace import Ledger
+
+LINES = 16
+"""How many thoughts a tree shows while it grows."""
+
+
+def inert(text: str, width: int = 100) -> Text:
+    """One line of a text that may hold anything: control, format and direction characters are shown as dots."""
+    flat = "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "·" for c in " ".join(text[:5000].split()))
+    return Text(flat if len(flat) <= width else flat[: width - 1] + "…", overflow="ellipsis", no_wrap=True)
+
+
+def tree(graph: ThoughtGraph, answer: Thought | None = None, most: int = 200) -> Tree:
+    """The thoughts under their first parents, the best first, the path of the answer marked; at most `most` of them."""
+    path = {thought.id for thought in graph.path(answer)} if answer else set[str]()
+    left = [most]
+
+    def grow(branch: Tree, thought: Thought) -> None:
+        own = [child for child in graph.children(thought) if child.parents[0] == thought.id]
+        own.sort(key=lambda t: (t.id not in path, -(graph.value(t) if graph.value(t) is not None else -1e9)))
+        for number, child in enumerate(own):
+            if left[0] <= 0:
+                branch.add(Text(f"… {len(own) - number} more", style="dim"))
+                return
+            left[0] -= 1
+            grown = branch.add(_label(graph, child, child.id in path))
+            if child.depth < 40:
+                grow(grown, child)
+
+    top = Tree(_label(graph, graph.root, bool(path)))
+    grow(top, graph.root)
+    return top
+
+
+def _label(graph: ThoughtGraph, thought: Thought, chosen: bool) -> Text:
+    value = graph.value(thought)
+    label = inert(thought.text or "the problem", 72)
+    label.append("" if value is None else f"  {value:.3g}", style="cyan")
+    if chosen:
+        label.stylize("bold green")
+    return label
+
+
+def spent(usage: Usage) -> str:
+    """A usage in one line."""
+    dollars = "price unknown" if usage.usd is None else f"${usage.usd:.4f}"
+    return (
+        f"{usage.calls} calls, {usage.requests} requests, {usage.tokens} tokens, {dollars}, "
+        f"{usage.expansions} expansions, {usage.evaluations} evaluations, {usage.seconds:.2f} s"
+    )
+
+
+def books(ledger: Mapping[str, Ledger]) -> Table:
+    """The ledger as a table: what each role asked, and what became of it."""
+    table = Table("role", "calls", "requests", "retries", "tokens in", "tokens out", "dollars", "median s", box=None)
+    for role, book in ledger.items():
+        retries = ", ".join(f"{cause}: {n}" for cause, n in book.retries.items()) or "none"
+        dollars, median = ("unknown" if book.usd is None else f"{book.usd:.4f}"), book.latency()
+        cells = [role, book.calls, book.requests, retries, book.prompt_tokens, book.completion_tokens, dollars]
+        table.add_row(*map(str, cells), "" if median is None else f"{median:.2f}")
+    return table
+
+
+def report(console: Console, result: Result, where: str | None) -> None:
+    """What a run came to, for a person."""
+    console.print(Text.assemble(("reason: ", "dim"), result.reason, ("   run: ", "dim"), result.run))
+    console.print(Text(spent(result.usage), style="dim"))
+    bad = {name: n for name, n in result.outcomes.items() if name != "ok"}
+    if bad:
+        console.print(Text("draws that came to nothing: " + ", ".join(f"{n} {name}" for name, n in bad.items()), "yellow"))
+    if result.ledger:
+        console.print(books(result.ledger))
+    if result.error:
+        console.print(inert(result.error, 400), style="red")
+    if where and result.reason in ("budget", "cancelled", "failed"):
+        console.print(f"go on with: thoughtgraph resume {result.run} --store {where}", markup=False, highlight=False)
+
+
+def answer_text(answer: Json) -> str:
+    """An answer for standard output: its words, or its JSON."""
+    return answer if isinstance(answer, str) else as_text(answer) or json.dumps(answer)
+
+
+class Progress:
+    """A live tree on standard error while a run goes on: at most ten times a second, and only where somebody looks."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.last = console, 0.0
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Progress:
+        if self.live:
+            self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.live:
+            self.live.__exit__(*error)
+
+    def __call__(self, update: Update) -> None:
+        """Show where the run stands."""
+        now = time.monotonic()
+        if self.live is None or now - self.last < 0.1:
+            return
+        self.last = now
+        engine, thought = update.engine, update.thought
+        best = inert(answer_text(update.answer)) if thought else Text("none yet", style="dim")
+        lines = [tree(engine.graph, thought, LINES), Text(spent(engine.usage), style="dim"), Text("best so far: ") + best]
+        self.live.update(Group(*lines), refresh=True)

@@ -1,0 +1,84 @@
+"""What tree policies share: visits, values, bandit rules and backup, on a tree whose branches may meet again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log, sqrt
+
+from thoughtgraph.thought import Thought
+
+
+class Node:
+    """A thought's statistics. `visits` and `total` count the values backed up through it, `peak` is their maximum.
+
+    A node that several parents share keeps one value for all of them, while each `Edge` counts its own visits:
+    UCT2 of Childs, Brodeur & Kocsis (2008), right on a graph where a tree's sums would count twice.
+    """
+
+    __slots__ = ("closed", "edges", "parents", "peak", "pending", "thought", "total", "visits")
+
+    def __init__(self, thought: Thought) -> None:
+        self.thought = thought
+        self.edges: list[Edge] | None = None
+        self.parents = list[Node]()
+        self.visits, self.total, self.peak = 0, 0.0, float("-inf")
+        self.closed, self.pending = thought.done, False
+
+    def value(self, backup: str) -> float:
+        """Q: the mean of what was backed up, or its maximum."""
+        return self.peak if backup == "max" else self.total / self.visits
+
+
+class Edge:
+    """A step from one node to the next, with its own count of visits and the generator's prior."""
+
+    __slots__ = ("child", "prior", "visits")
+
+    def __init__(self, child: Node, prior: float) -> None:
+        self.child, self.prior, self.visits = child, prior, 0
+
+
+class Bounds:
+    """The least and the greatest value seen: Q is scaled to [0, 1] by them, so that c means the same for every critic."""
+
+    def __init__(self) -> None:
+        self.low, self.high = float("inf"), float("-inf")
+
+    def see(self, value: float) -> None:
+        """Widen the bounds."""
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+    def scale(self, value: float) -> float:
+        """Into [0, 1]; 0.5 while only one value is known."""
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+
+def uct(q: float, n: int, parent: int, prior: float, c: float) -> float:
+    """UCB1 applied to trees (Kocsis & Szepesvari, 2006): Q + c sqrt(ln N / n); what was never visited comes first."""
+    return q + c * sqrt(log(max(parent, 1)) / n) if n else float("inf")
+
+
+def puct(q: float, n: int, parent: int, prior: float, c: float) -> float:
+    """PUCT (AlphaZero, Silver et al., 2018): Q + c(N) P sqrt(N) / (1 + n), with c(N) = c + ln((N + 19653) / 19652)."""
+    return q + (c + log((parent + 19653) / 19652)) * prior * sqrt(parent) / (1 + n)
+
+
+def backup(path: Sequence[Node], edges: Sequence[Edge], value: float) -> None:
+    """Add `value` to every node of the selected path, and a visit to every edge walked."""
+    for node in path:
+        node.visits += 1
+        node.total += value
+        if value > node.peak:
+            node.peak = value
+    for edge in edges:
+        edge.visits += 1
+
+
+def close(node: Node) -> None:
+    """Nothing is left below: mark it, and every parent of which the same is now true."""
+    work = [node]
+    while work:
+        closing = work.pop()
+        if not closing.closed:
+            closing.closed = True
+            work += [p for p in closing.parents if p.edges is not None and all(e.child.closed for e in p.edges)]

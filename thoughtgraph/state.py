@@ -1,0 +1,111 @@
+"""State: all that a generator or a critic sees of one thought, and its one way to a model."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.model import Model
+from thoughtgraph.prompt import Prompt, Prompter
+from thoughtgraph.thought import Json, Passage, Score, Thought
+
+T = TypeVar("T")
+
+
+class Port(Protocol):
+    """What the engine lends to the states of one effect: paid calls and random numbers."""
+
+    async def ask(
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
+    ) -> list[T]:
+        """Up to `n` usable draws, journalled under this effect and part."""
+        ...
+
+    def rng(self, part: int) -> random.Random:
+        """Random numbers seeded by the run's seed, the effect and the part."""
+        ...
+
+
+def as_is(text: str) -> str:
+    """The parser that takes every reply as it stands, without the white space around it."""
+    return text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A read-only view of where the search stands: the problem, the thoughts to go on from, what is known of them.
+
+    `thoughts` are the ones to think on from: one, or several for an action that aggregates. Scores are seen as they
+    stood when the effect was asked, so a resumed run prompts as the first one did.
+    """
+
+    problem: Json
+    x: str
+    thoughts: tuple[Thought, ...]
+    passages: tuple[Passage, ...]
+    _graph: ThoughtGraph
+    _tick: int
+    _port: Port
+    _part: int = 0
+
+    @property
+    def thought(self) -> Thought:
+        """The thought to go on from (the first of several)."""
+        return self.thoughts[0]
+
+    @property
+    def content(self) -> Json:
+        """The content of `thought`."""
+        return self.thoughts[0].content
+
+    @property
+    def path(self) -> list[Thought]:
+        """From the root to `thought`, both included."""
+        return self._graph.path(self.thoughts[0])
+
+    @property
+    def phi(self) -> list[Thought]:
+        """The earlier thoughts that a prompt tells: the path without the root, then the other parents."""
+        return self.path[1:] + list(self.thoughts[1:])
+
+    @property
+    def rng(self) -> random.Random:
+        """Random numbers of this effect alone: the same in every replay. Each look gives them from their start."""
+        return self._port.rng(self._part)
+
+    def scores(self, thought: Thought | None = None) -> list[Score]:
+        """What the critics said of a thought (of `thought` if none is named): one Score a critic, samples pooled."""
+        which = thought or self.thoughts[0]
+        critics = dict.fromkeys(score.critic for score in self._graph.scores(which, at=self._tick))
+        pooled = (self._graph.score(which, critic, at=self._tick) for critic in critics)
+        return [score for score in pooled if score is not None]
+
+    def prompt(self, prompter: Prompter, thoughts: Sequence[Thought] | None = None) -> Prompt:
+        """What `prompter` makes of this state: x, K, phi (or `thoughts` in its place) and r."""
+        phi = self.phi if thoughts is None else thoughts
+        return prompter(self.x, self.passages, phi, [self.scores(thought) for thought in phi])
+
+    async def ask(
+        self,
+        prompter: Prompter,
+        n: int = 1,
+        parse: Callable[[str], T] = as_is,
+        *,
+        thoughts: Sequence[Thought] | None = None,
+        model: Model | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[T]:
+        """Draw `n` replies from the model and return those that `parse` could use, at most `n`.
+
+        A draw that is empty, refused, truncated, or that `parse` calls `Unparsable` is counted as what it was and
+        drawn once more. Fewer than `n` come back where that did not help, or where the budget ends. `model` is the
+        run's own unless named. Every draw is one call of the budget; finished ones are never paid again.
+        """
+        prompt = self.prompt(prompter, thoughts)
+        say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop)}
+        return await self._port.ask(self._part, prompt, prompter, n, parse, model, **say)

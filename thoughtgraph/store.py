@@ -1,0 +1,379 @@
+"""Where runs are kept: in memory, or in one SQLite file that survives a kill at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from thoughtgraph.errors import StoreError
+from thoughtgraph.model import Reply
+from thoughtgraph.thought import Thought
+from thoughtgraph.trace import Event, Expanded, Record, Settled, Started, adapter
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Held: TypeAlias = "dict[str, BaseFileLock]"
+
+VERSION = 1
+"""The schema's version, in the file's `user_version`. A file of another version is refused, never guessed at."""
+
+APPLICATION = 0x74686774
+"""The file's `application_id`: "thgt"."""
+
+LONG = 200
+"""Texts of more characters than this are stored once, by hash."""
+
+SCHEMA = """
+CREATE TABLE events (run TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE TABLE calls (run TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE TABLE texts (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Store(Protocol):
+    """Append-only runs. What was flushed is there after a kill; one owner a run, many runs and processes a store."""
+
+    def claim(self, run: str) -> None:
+        """Become the run's one owner; `StoreError` if somebody else is."""
+        ...
+
+    def release(self, run: str) -> None:
+        """Give the run up."""
+        ...
+
+    def append(self, run: str, event: Event) -> None:
+        """Add an event after the run's last."""
+        ...
+
+    def note(self, run: str, record: Record) -> None:
+        """Add a record of a call after the run's last."""
+        ...
+
+    def keep(self, text: str) -> str:
+        """Store a text once; its hash."""
+        ...
+
+    def text(self, hash: str) -> str:
+        """A text by its hash; `KeyError` if there is none."""
+        ...
+
+    def flush(self) -> None:
+        """Make all that was added durable."""
+        ...
+
+    def events(self, run: str) -> list[Event]:
+        """Every event of a run, oldest first; `StoreError` if there is no such run."""
+        ...
+
+    def records(self, run: str) -> list[Record]:
+        """Every record of the run's calls, oldest first."""
+        ...
+
+    def runs(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        ...
+
+
+class MemoryStore:
+    """Runs kept in this process, and gone with it."""
+
+    def __init__(self) -> None:
+        self._events = dict[str, list[Event]]()
+        self._records = dict[str, list[Record]]()
+        self._texts = dict[str, str]()
+        self._owned = set[str]()
+
+    def claim(self, run: str) -> None:
+        """Become the run's one owner."""
+        if run in self._owned:
+            raise StoreError(_owned(run, "memory"))
+        self._owned.add(run)
+
+    def release(self, run: str) -> None:
+        """Give the run up."""
+        self._owned.discard(run)
+
+    def append(self, run: str, event: Event) -> None:
+        """Add an event."""
+        self._events.setdefault(run, []).append(event)
+
+    def note(self, run: str, record: Record) -> None:
+        """Add a record."""
+        self._records.setdefault(run, []).append(record)
+
+    def keep(self, text: str) -> str:
+        """Store a text once."""
+        self._texts.setdefault(hash := digest(text), text)
+        return hash
+
+    def text(self, hash: str) -> str:
+        """A text by its hash."""
+        return self._texts[hash]
+
+    def flush(self) -> None:
+        """Nothing to do: memory is as durable as it gets."""
+
+    def events(self, run: str) -> list[Event]:
+        """Every event of a run."""
+        if run not in self._events:
+            raise StoreError(_unknown(run, "memory", self.runs()))
+        return list(self._events[run])
+
+    def records(self, run: str) -> list[Record]:
+        """Every record of the run's calls."""
+        return list(self._records.get(run, ()))
+
+    def runs(self) -> list[str]:
+        """The ids of all runs."""
+        return list(self._events)
+
+
+class SQLiteStore:
+    """Runs in one SQLite file in WAL mode.
+
+    The default `synchronous="NORMAL"` survives a kill of the process; "FULL" also a power cut, at the price of a
+    sync to disk for each commit. A file is looked at read-only before it is written; `StoreError` says what is
+    wrong with it, and it stays as it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], synchronous: str = "NORMAL") -> None:
+        self.path = Path(path)
+        if synchronous not in ("NORMAL", "FULL"):
+            raise ValueError(f'synchronous is {synchronous!r}: expected "NORMAL" or "FULL"')
+        if self.path.exists() and self.path.stat().st_size:
+            self._look()
+        self._locks: Held = {}
+        self._last = dict[tuple[str, str], int]()
+        self._kept = set[str]()
+        with self._speaking():
+            self._db = self._open(synchronous)
+
+    def close(self) -> None:
+        """Flush, and let go of the file and of every run."""
+        for run in list(self._locks):
+            self.release(run)
+        with self._speaking():
+            self.flush()
+            self._db.close()
+
+    def claim(self, run: str) -> None:
+        """Become the run's one owner, by a lock on a file beside the store that a kill releases."""
+        from filelock import FileLock, Timeout
+
+        folder = self.path.with_name(self.path.name + ".locks")
+        lock = FileLock(folder / f"{digest(run)}.lock", blocking=False, is_singleton=False)
+        try:
+            folder.mkdir(exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise StoreError(_owned(run, str(self.path))) from None
+        except OSError as error:
+            raise StoreError(self._cannot(error)) from error
+        self._locks[run] = lock
+
+    def release(self, run: str) -> None:
+        """Give the run up."""
+        if lock := self._locks.pop(run, None):
+            lock.release()
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
+                Path(lock.lock_file).parent.rmdir()
+
+    def append(self, run: str, event: Event) -> None:
+        """Add an event."""
+        self._add("events", run, adapter("event").dump_json(self._shorten(event)).decode())
+
+    def note(self, run: str, record: Record) -> None:
+        """Add a record."""
+        self._add("calls", run, adapter("record").dump_json(self._shorten(record)).decode())
+
+    def keep(self, text: str) -> str:
+        """Store a text once."""
+        hash = digest(text)
+        if hash not in self._kept:
+            with self._speaking():
+                self._begin()
+                self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hash, text))
+            self._kept.add(hash)
+        return hash
+
+    def text(self, hash: str) -> str:
+        """A text by its hash."""
+        with self._speaking():
+            row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (hash,)).fetchone()
+        if row is None:
+            raise KeyError(hash)
+        return row[0]
+
+    def flush(self) -> None:
+        """Commit."""
+        if self._db.in_transaction:
+            with self._speaking():
+                self._db.commit()
+
+    def events(self, run: str) -> list[Event]:
+        """Every event of a run."""
+        events = [self._lengthen(event) for event in self._rows("events", run)]
+        if not events:
+            raise StoreError(_unknown(run, str(self.path), self.runs()))
+        return events
+
+    def records(self, run: str) -> list[Record]:
+        """Every record of the run's calls."""
+        return [self._lengthen(record) for record in self._rows("calls", run)]
+
+    def runs(self) -> list[str]:
+        """The ids of all runs."""
+        with self._speaking():
+            rows = self._db.execute("SELECT run, body FROM events WHERE seq = 0").fetchall()
+        return [run for _, run in sorted((json.loads(body).get("created", ""), run) for run, body in rows)]
+
+    # -- the file ------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Refuse a file that is damaged or not ours, from a read-only connection."""
+        with self._speaking(), contextlib.closing(self._connect("ro")) as db:
+            application = db.execute("PRAGMA application_id").fetchone()[0]
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if application == APPLICATION and version == VERSION:
+                self._sound(db)
+        if application != APPLICATION:
+            raise StoreError(f"{self.path} is not a file of thoughtgraph's runs: name another file with store=")
+        if version != VERSION:
+            raise StoreError(
+                f"{self.path} has schema version {version}, and this thoughtgraph reads version {VERSION}: "
+                "open it with the thoughtgraph that wrote it, or name another file with store="
+            )
+
+    def _sound(self, db: sqlite3.Connection) -> None:
+        """Whether every page is there and hangs together; the time is that of reading the file once."""
+        pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
+        wal = self.path.with_name(self.path.name + "-wal")
+        missing = self.path.stat().st_size < pages * size and not (wal.exists() and wal.stat().st_size)
+        found = "pages are missing at its end" if missing else db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(self._damaged(found))
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        name = self.path.absolute().as_uri()
+        return sqlite3.connect(f"{name}?mode={mode}", uri=True, timeout=30, check_same_thread=False, isolation_level=None)
+
+    def _open(self, synchronous: str) -> sqlite3.Connection:
+        db = self._connect("rwc")
+        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise StoreError(f"{self.path} lies where SQLite cannot keep a WAL: name a file on a local disk")
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            for statement in SCHEMA.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+        return db
+
+    @contextlib.contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """SQLite's errors in words that say what to do."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            damaged = "malformed" in str(error) or "not a database" in str(error)
+            raise StoreError(self._damaged(error) if damaged else self._cannot(error)) from error
+
+    def _damaged(self, found: object) -> str:
+        return f"{self.path} is damaged ({found}): restore it from a copy, or name another file with store="
+
+    def _cannot(self, error: Exception) -> str:
+        return (
+            f"the store {self.path} cannot be used ({error}): free space or permit writing there, "
+            "name another file with store= (--store), or keep runs in memory with store=None (--no-store)"
+        )
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if not self._db.in_transaction:
+            self._db.execute("BEGIN IMMEDIATE")
+
+    def _add(self, table: str, run: str, body: str) -> None:
+        seq = self._last.get((table, run), -2) + 1
+        with self._speaking():
+            self._begin()
+            if seq < 0:
+                seq = self._db.execute(f"SELECT coalesce(max(seq) + 1, 0) FROM {table} WHERE run = ?", (run,)).fetchone()[0]  # noqa: S608
+            self._db.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", (run, seq, body))  # noqa: S608
+        self._last[table, run] = seq
+
+    def _rows(self, table: str, run: str) -> list[Any]:
+        from pydantic import ValidationError
+
+        with self._speaking():
+            rows = self._db.execute(f"SELECT body FROM {table} WHERE run = ? ORDER BY seq", (run,)).fetchall()  # noqa: S608
+        read = adapter("event" if table == "events" else "record").validate_json
+        try:
+            return [read(body) for (body,) in rows]
+        except ValidationError as error:
+            raise StoreError(self._damaged(f"run {run} holds a row that does not read: {error.errors()[0]['msg']}")) from error
+
+    def _shorten(self, item: Any) -> Any:
+        """The same item with its long texts kept aside, by hash."""
+        if isinstance(item, Expanded) and any(_long(thought.content) for thought in item.thoughts):
+            return replace(item, thoughts=tuple(replace(t, content=self._aside(t.content)) for t in item.thoughts))
+        if isinstance(item, Started):
+            return replace(item, root=replace(item.root, content=self._aside(item.root.content)))
+        if isinstance(item, Settled) and any(len(reply.text) > LONG for reply in item.replies):
+            return replace(item, replies=tuple(self._reply(reply) for reply in item.replies))
+        return item
+
+    def _aside(self, content: Any) -> Any:
+        return {"$text": self.keep(content)} if _long(content) else content
+
+    def _reply(self, reply: Reply) -> Reply:
+        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if len(reply.text) > LONG else reply
+
+    def _lengthen(self, item: Any) -> Any:
+        if isinstance(item, Expanded):
+            return replace(item, thoughts=tuple(self._whole(thought) for thought in item.thoughts))
+        if isinstance(item, Started):
+            return replace(item, root=self._whole(item.root))
+        if isinstance(item, Settled) and any(reply.finish.startswith("$text ") for reply in item.replies):
+            return replace(item, replies=tuple(self._spoken(reply) for reply in item.replies))
+        return item
+
+    def _whole(self, thought: Thought) -> Thought:
+        content = thought.content
+        aside = isinstance(content, dict) and list(content) == ["$text"]  # pyright: ignore
+        return replace(thought, content=self.text(content["$text"])) if aside else thought
+
+    def _spoken(self, reply: Reply) -> Reply:
+        if not reply.finish.startswith("$text "):
+            return reply
+        _, hash, finish = reply.finish.split(" ", 2)
+        return Reply(self.text(hash), finish)
+
+
+def _long(content: Any) -> bool:
+    return isinstance(content, str) and len(content) > LONG
+
+
+def digest(text: str) -> str:
+    """How a text is known: 128 bits of BLAKE2."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _owned(run: str, where: str) -> str:
+    return f"run {run} in {where} has another owner at this moment: wait for it to end, or stop that process"
+
+
+def _unknown(run: str, where: str, runs: Sequence[str]) -> str:
+    known = ", ".join(runs[-3:]) or "none"
+    return f"there is no run {run!r} in {where}: its latest are {known}"

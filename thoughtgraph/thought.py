@@ -1,0 +1,121 @@
+"""Thoughts, drafts and scores: the frozen data that a search is made of."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from thoughtgraph.errors import TaskError
+
+Json: TypeAlias = Any
+"""JSON data: None, bool, int, finite float, str, list, and dict with str keys."""
+
+ROOT = "root"
+"""The id of the thought that every search starts from: the problem, before anybody thought."""
+
+Ito: TypeAlias = Literal["none", "proxy", "environment"]
+"""What inference-time optimisation went by: nothing, a stand-in for the evaluator, or the evaluator by contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """One node of the graph.
+
+    `content` is JSON data (a step in words, the numbers left, a program). `parents` are the thoughts it was first
+    made from; edges added by later merges stand in the graph. `prior` is the generator's own probability or weight
+    (> 0), `done` says that nothing can follow. `depth` counts the steps from the root, which has depth 0.
+    """
+
+    id: str
+    parents: tuple[str, ...]
+    action: str
+    content: Json
+    prior: float = 1.0
+    done: bool = False
+    depth: int = 0
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    @property
+    def text(self) -> str:
+        """The content in words: itself if it is text, its "text" if it has one, else its JSON."""
+        return as_text(self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a generator returns: a thought before the engine gave it an id and a place."""
+
+    content: Json
+    prior: float = 1.0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A critic's judgement of one thought.
+
+    `value` is finite, higher is better, or None where the critic abstained or failed: such a score is never ranked
+    and always counted. `feedback` is text that the next prompt can use, `parts` are named components, `spread` is
+    the standard error of the value, `samples` how many judgements it is the mean of. `cost` is in seconds or in the
+    unit the critic names in `details`, which is JSON. `critic` is filled in by the engine.
+    """
+
+    value: float | None
+    feedback: str = ""
+    parts: Mapping[str, float] | None = None
+    spread: float | None = None
+    samples: int = 1
+    status: str = "ok"
+    cost: float | None = None
+    details: Json = None
+    critic: str = ""
+
+    @classmethod
+    def of(cls, values: Sequence[float], feedback: str = "") -> Score:
+        """The mean of `values` with its standard error; an abstention if there are none."""
+        if not values:
+            return cls(None, feedback, samples=0, status="abstained")
+        n, mean = len(values), math.fsum(values) / len(values)
+        variance = math.fsum((v - mean) ** 2 for v in values) / (n - 1) if n > 1 else 0.0
+        return cls(mean, feedback, spread=math.sqrt(variance / n) if n > 1 else None, samples=n)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of knowledge K: its text and where it stands. Text from outside is data, never instructions."""
+
+    text: str
+    source: str = ""
+
+
+PLAIN = (str, int, bool, type(None))
+
+
+def as_text(content: Json) -> str:
+    """JSON content in words, for prompts and pages."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict) and isinstance(text := cast("dict[str, Json]", content).get("text"), str):
+        return text
+    return "" if content is None else json.dumps(content, ensure_ascii=False)
+
+
+def as_json(value: Json, what: str) -> Json:
+    """`value` as plain JSON data, tuples as lists; `TaskError` naming `what` where it is not JSON."""
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return [as_json(item, what) for item in cast("list[Json]", value)]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in cast("dict[Json, Json]", value)):
+        return {key: as_json(item, what) for key, item in cast("dict[str, Json]", value).items()}
+    raise TaskError(
+        f"{what} is {value!r:.80} ({type(value).__name__}): expected JSON data (None, bool, int, finite float, str, "
+        "list, dict with str keys); convert it in the generator, or keep a name of it in the thought"
+    )

@@ -1,0 +1,223 @@
+"""What is written down: typed events of the search, records of every paid call, and the fold from events to a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from thoughtgraph.budget import Budget, Usage
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.model import Reply
+from thoughtgraph.thought import Json, Score, Thought
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Reason = Literal["answered", "budget", "exhausted", "cancelled", "failed"]
+"""Why a run ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run begins. `marks` say exactly what it runs with; `recipe` is how to build that again from text, if it can."""
+
+    run: str
+    root: Thought
+    task: str
+    x: str
+    seed: int
+    marks: Mapping[str, str]
+    budget: Budget
+    recipe: Json = None
+    created: str = ""
+    version: str = ""
+    at: float = 0.0
+    kind: Literal["started"] = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """An expansion came back: `made` are its thoughts in order, `thoughts` those of them that are new.
+
+    `outcomes` count what its draws came to, `prompters` are the marks of those that wrote its prompts. A `partial`
+    event was cut short by the budget and is performed again on resume; an `orphan` was folded, and never told.
+    """
+
+    key: str
+    action: str
+    parents: tuple[str, ...]
+    n: int
+    made: tuple[str, ...]
+    thoughts: tuple[Thought, ...]
+    outcomes: Mapping[str, int] | None = None
+    prompters: tuple[str, ...] = ()
+    error: str = ""
+    partial: bool = False
+    orphan: bool = False
+    at: float = 0.0
+    kind: Literal["expanded"] = "expanded"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A judgement came back: one score for each of `thoughts`. The rest as in `Expanded`."""
+
+    key: str
+    critic: str
+    thoughts: tuple[str, ...]
+    scores: tuple[Score, ...]
+    outcomes: Mapping[str, int] | None = None
+    prompters: tuple[str, ...] = ()
+    error: str = ""
+    partial: bool = False
+    orphan: bool = False
+    at: float = 0.0
+    kind: Literal["scored"] = "scored"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The run goes on after a stop or a crash, with this budget as its new total."""
+
+    budget: Budget
+    at: float = 0.0
+    kind: Literal["resumed"] = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The run ends, for now or for good."""
+
+    reason: Reason
+    thought: str | None
+    answer: Json
+    usage: Usage
+    error: str = ""
+    at: float = 0.0
+    kind: Literal["stopped"] = "stopped"
+
+
+Event: TypeAlias = Started | Expanded | Scored | Resumed | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request is about to leave, for draws `draw` to `draw + n - 1` of (effect key, part); `held` is its worst case.
+
+    It is durable before the request goes. Without a `Settled` of the same `id` it counts at `held`.
+    """
+
+    id: int
+    key: str
+    part: str
+    draw: int
+    n: int
+    role: str
+    model: str
+    mark: str
+    prompt: str
+    held: Usage
+    at: float = 0.0
+    kind: Literal["sent"] = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An attempt ended: with `replies` and what they cost, or with a `cause` ("429", "timeout", ...).
+
+    `lost` says that the provider may have billed an attempt whose reply never came: its usage is the reservation.
+    `estimated` says the same of a reply that came without a usage.
+    """
+
+    id: int
+    replies: tuple[Reply, ...]
+    usage: Usage
+    cause: str = ""
+    lost: bool = False
+    estimated: bool = False
+    seconds: float = 0.0
+    kind: Literal["settled"] = "settled"
+
+
+Record: TypeAlias = Sent | Settled
+
+
+def fold(graph: ThoughtGraph, event: Event) -> None:
+    """Write one event into the graph: the only way in which a graph grows."""
+    if isinstance(event, Expanded):
+        new = {thought.id: thought for thought in event.thoughts}
+        for id in event.made:
+            if id in new:
+                graph.add(new.pop(id))
+            else:
+                graph.link(event.parents, id)
+    elif isinstance(event, Scored):
+        for id, score in zip(event.thoughts, event.scores, strict=True):
+            graph.judge(id, score)
+
+
+def graph_of(events: Iterable[Event], key: Callable[[Json], Hashable] | None = None) -> ThoughtGraph:
+    """The graph that recorded events add up to. Cut-short events count until their whole version follows."""
+    events = list(events)
+    whole = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
+    graph: ThoughtGraph | None = None
+    for event in events:
+        if isinstance(event, Started):
+            graph = ThoughtGraph(event.root, key)
+        elif graph is not None and not (isinstance(event, Expanded | Scored) and event.partial and event.key in whole):
+            fold(graph, event)
+    if graph is None:
+        raise ValueError("no graph without its first event: expected a Started among the events")
+    return graph
+
+
+@dataclass
+class Ledger:
+    """The books of one role (an action's or a critic's name): what it asked, what that cost, how long it took."""
+
+    calls: int = 0
+    requests: int = 0
+    retries: dict[str, int] = field(default_factory=dict[str, int])
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = 0.0
+    estimated: int = 0
+    lost: int = 0
+    seconds: list[float] = field(default_factory=list[float])
+
+    def book(self, settled: Settled) -> None:
+        """Add one settled attempt."""
+        usage = settled.usage
+        self.calls += usage.calls
+        self.requests += usage.requests
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        self.usd = None if self.usd is None or usage.usd is None else self.usd + usage.usd
+        self.estimated += settled.estimated
+        self.lost += settled.lost
+        if settled.cause:
+            self.retries[settled.cause] = self.retries.get(settled.cause, 0) + 1
+        else:
+            self.seconds.append(settled.seconds)
+
+    def latency(self, q: float = 0.5) -> float | None:
+        """The q-quantile of the answered requests' seconds; None before the first."""
+        ordered = sorted(self.seconds)
+        return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else None
+
+
+@cache
+def adapter(kind: Literal["event", "record"]) -> TypeAdapter[Any]:
+    """The pydantic adapter that writes and reads events or records; what a file holds is validated, never trusted."""
+    from pydantic import Discriminator, TypeAdapter
+
+    union: Any = Event if kind == "event" else Record
+    return TypeAdapter(_annotated(union, Discriminator("kind")))
+
+
+def _annotated(union: Any, by: Any) -> Any:
+    from typing import Annotated
+
+    return Annotated[union, by]

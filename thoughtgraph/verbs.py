@@ -1,0 +1,145 @@
+"""What a policy holds: the two verbs, and ways to do many at once. Awaiting one hands an `Effect` to the stepper."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from thoughtgraph.answers import best
+from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.task import Task
+from thoughtgraph.thought import Json, Score, Thought
+
+T = TypeVar("T")
+
+ALL = 1 << 30
+"""The `n` of an expansion that takes all the action has to offer: its legal moves, its proposals, its own width."""
+
+
+@dataclass(eq=False, slots=True)
+class Effect:
+    """One thing that costs: an expansion of `thoughts` by an action, or a judgement of them by a critic.
+
+    `key` says where in the policy's run it was asked (strand and number), `tick` what the graph was then, `path`
+    which thoughts count as having work in flight below them, fixed when asked.
+    """
+
+    verb: Literal["expand", "score"]
+    name: str
+    thoughts: tuple[Thought, ...]
+    n: int
+    path: tuple[str, ...]
+    key: str = ""
+    tick: int = 0
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+@dataclass(eq=False, slots=True)
+class Gather:
+    """Parts that run side by side until all of them, or the first `first`, are done."""
+
+    parts: tuple[Coroutine[Any, Any, Any], ...]
+    first: int
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+@dataclass(eq=False, slots=True)
+class Next:
+    """Nothing to choose now: wait until anything comes back."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return (yield self)
+
+
+class Search:
+    """The policy's whole world. It may await `expand`, `score`, `gather` and `next`, and nothing else.
+
+    `rng` is the policy's source of randomness: the same seed and the same replies in the same order make the same
+    choices.
+    """
+
+    def __init__(self, task: Task, graph: ThoughtGraph, seed: int = 0) -> None:
+        self.task = task
+        self.graph = graph
+        self.rng = random.Random(f"{seed}/policy")
+        self.flying: Counter[str] = Counter()
+
+    @property
+    def root(self) -> Thought:
+        """The thought that everything starts from."""
+        return self.graph.root
+
+    async def expand(
+        self, *parents: Thought, action: str | None = None, n: int = ALL, path: Sequence[Thought] | None = None
+    ) -> list[Thought]:
+        """Make up to `n` new thoughts (as many as the action has to offer, if not said) from `parents` by an action.
+
+        None come back where the action has nothing to add or its generator failed. Where the task merges equal
+        thoughts, an earlier twin comes back in place of a new thought, once. `path` is what the policy walked to
+        get here, where that is not the path of first parents: in-flight work is counted along it.
+        """
+        name = self.task.action(action)
+        walked = self.graph.path(parents[0]) if path is None else path
+        return await Effect("expand", name, parents, n, tuple(t.id for t in walked))
+
+    async def score(
+        self, thoughts: Sequence[Thought], critic: str | None = None, *, path: Sequence[Thought] | None = None
+    ) -> list[Score]:
+        """Judge `thoughts` as one set: one `Score` each, in their order; `value` is None where the critic abstained."""
+        if not thoughts:
+            return []
+        name = self.task.critic(critic)
+        walked = self.graph.path(thoughts[0]) if path is None else path
+        return await Effect("score", name, tuple(thoughts), 1, tuple(t.id for t in walked))
+
+    async def gather(self, *parts: Coroutine[Any, Any, T], first: int | None = None) -> list[T]:
+        """Run `parts` side by side and return their results in the order given.
+
+        With `first=k`, return as soon as k of them are done, with the results of those; the rest is withdrawn and
+        what is in flight is cancelled. An error in one part withdraws the others and comes out here.
+        """
+        return await Gather(parts, len(parts) if first is None else min(first, len(parts))) if parts else []
+
+    def next(self) -> Awaitable[None]:
+        """Wait for any completion: for a worker that has nothing to choose while others' work is in flight."""
+        return Next()
+
+    def in_flight(self, thought: Thought) -> int:
+        """How many effects asked and not yet told stand on a path through this thought: visits without reward."""
+        return self.flying[thought.id] if thought.id in self.flying else 0
+
+    def value(self, thought: Thought, critic: str | None = None) -> float | None:
+        """What `critic` values this thought at; None where it did not speak, abstained or failed."""
+        return self.graph.value(thought, None if critic is None else self.task.critic(critic))
+
+    def claim(self, thought: Thought) -> Json | None:
+        """What the path to this thought claims to be the answer; None if it claims nothing."""
+        return self.task.answer(self.graph, thought)
+
+    def answer(self) -> Thought | None:
+        """The best answer so far by the task's rule; None if there is none."""
+        return (self.task.rule or best)(self.task, self.graph)
+
+    def solved(self, thought: Thought) -> bool:
+        """Whether the problem's own goal test accepts this thought; False where the problem has none."""
+        return self.task.solved(self.graph, thought)
+
+
+class Policy(Protocol):
+    """A search strategy: a coroutine that awaits only its search, and returns the thought it answers with.
+
+    A frozen dataclass whose fields are the hyper-parameters, or a bare `async def`. Fields named `action` and
+    `critic` are checked against the task before anything is spent. A method `answer(search)`, where there is one,
+    names the best answer so far at any time.
+    """
+
+    def __call__(self, search: Search) -> Coroutine[Any, Any, Thought | None]:
+        """Search."""
+        ...
