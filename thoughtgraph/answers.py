@@ -11,7 +11,7 @@ from thoughtgraph.thought import Thought
 
 
 def candidates(task: Task, graph: ThoughtGraph) -> list[Thought]:
-    """The thoughts that may carry an answer: done, claiming something, and accepted by the goal test if there is one."""
+    """The thoughts that may carry an answer: done, claiming something, and passing the goal test if there is one."""
     done = (thought for thought in graph.finals if task.goal is None or task.solved(graph, thought))
     return [thought for thought in done if task.answer(graph, thought) is not None]
 
@@ -28,7 +28,7 @@ def majority(task: Task, graph: ThoughtGraph) -> Thought | None:
 
 
 def weighted_majority(task: Task, graph: ThoughtGraph) -> Thought | None:
-    """Weighted best-of-n (Li et al., 2023): values summed over equal answers; a candidate without a value adds nothing."""
+    """Weighted best-of-n (Li et al., 2023): values summed over equal answers; one without a value adds nothing."""
     return _elected(task, graph, weighted=True)
 
 
@@ -43,7 +43,7 @@ def most_visited(task: Task, graph: ThoughtGraph) -> Thought | None:
 
 
 def tally(task: Task, graph: ThoughtGraph, thoughts: Sequence[Thought]) -> dict[Hashable, list[Thought]]:
-    """Thoughts by the answer they claim, in the order of first claims; those whose answers cannot be compared are left out."""
+    """Thoughts by the answer they claim, in the order of first claims; answers that cannot be compared are left out."""
     votes: dict[Hashable, list[Thought]] = {}
     for thought in thoughts:
         answer = task.answer(graph, thought)
@@ -58,5 +58,8 @@ def _elected(task: Task, graph: ThoughtGraph, *, weighted: bool) -> Thought | No
     votes = tally(task, graph, among)
     if not votes:
         return among[0] if among else None
-    weight = (lambda t: graph.value(t) or 0.0) if weighted else (lambda _: 1.0)
-    return max(votes.values(), key=lambda thoughts: sum(map(weight, thoughts)))[0]
+
+    def weight(thoughts: Sequence[Thought]) -> float:
+        return sum(graph.value(thought) or 0.0 for thought in thoughts) if weighted else len(thoughts)
+
+    return max(votes.values(), key=weight)[0]

@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -107,7 +107,8 @@ async def stream(task: Task | str, **how: Any) -> AsyncIterator[Update]:
     Leaving the loop early cancels the run.
     """
     queue: asyncio.Queue[Update | None] = asyncio.Queue()
-    work = asyncio.ensure_future(asolve(task, **{**how, "on_event": queue.put_nowait}))
+    said: dict[str, Any] = {**how, "on_event": queue.put_nowait}
+    work = asyncio.ensure_future(asolve(task, **said))
     work.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (update := await queue.get()) is not None:
@@ -220,15 +221,20 @@ def _new(
 ) -> _Run:
     task = as_task(task, merge)
     used = as_model(model, base_url) if model is not None or not _local(task) else None
-    recipe = {"task": task.recipe, "merge": merge, "policy": _text(policy), "model": _text(model or used)}
+    recipe: Json = {
+        "task": task.recipe,
+        "merge": merge,
+        "policy": _text(policy),
+        "model": _text(used.name if model is None and used else model),
+    }
     recipe["base_url"] = getattr(used, "base_url", None)
-    kept = as_store(store)
-    engine = Engine(
-        task, as_policy(policy, task), store=kept, run=new_run(), model=used, budget=budget or _default(used), seed=seed,
-        recipe=recipe,
-    )  # fmt: skip
-    created = datetime.now(UTC).isoformat(timespec="microseconds")
-    return _ready(engine, lambda: engine.start(created, __version__), store, model, on_event)
+    spend = budget or _default(used)
+    with _opened(store) as kept:
+        engine = Engine(
+            task, as_policy(policy, task), store=kept, run=new_run(), model=used, budget=spend, seed=seed, recipe=recipe
+        )
+        created = datetime.now(UTC).isoformat(timespec="microseconds")
+        return _ready(engine, lambda: engine.start(created, __version__), store, model, on_event)
 
 
 def _again(
@@ -241,20 +247,33 @@ def _again(
     base_url: str | None,
     on_event: Callable[[Update], None] | None,
 ) -> _Run:
-    kept = as_store(existing(store))
-    events = kept.events(run)
-    started = events[0]
-    if not isinstance(started, Started):
-        raise ReplayMismatch(f"run {run} has no beginning: the store holds only a part of it")
-    recipe = started.recipe or {}
-    built = task or _rebuilt(run, recipe)
-    used = as_model(model or recipe.get("model"), base_url or recipe.get("base_url"))
-    thinking = as_policy(policy or _recorded(run, recipe, built), built)
-    last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
-    engine = Engine(
-        built, thinking, store=kept, run=run, model=used, budget=budget or last, seed=started.seed, recipe=started.recipe
-    )
-    return _ready(engine, engine.resume, store, model, on_event)
+    with _opened(existing(store)) as kept:
+        events = kept.events(run)
+        started = events[0]
+        if not isinstance(started, Started):
+            raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
+        recipe: dict[str, Json] = started.recipe or {}
+        built = task or _rebuilt(run, recipe)
+        named = model or _model_text(run, recipe)
+        used = as_model(named, base_url or recipe.get("base_url")) if named else None
+        thinking = as_policy(policy or _recorded(run, recipe, built), built)
+        last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
+        engine = Engine(
+            built, thinking, store=kept, run=run, model=used, budget=budget or last, seed=started.seed, recipe=recipe
+        )
+        return _ready(engine, engine.resume, store, model, on_event)
+
+
+@contextlib.contextmanager
+def _opened(store: Store | str | os.PathLike[str] | None) -> Generator[Store, None, None]:
+    """A store, closed again if what follows goes wrong and it was opened here."""
+    kept = as_store(store)
+    try:
+        yield kept
+    except BaseException:
+        if isinstance(kept, SQLiteStore) and kept is not store:
+            kept.close()
+        raise
 
 
 def _ready(
@@ -266,7 +285,12 @@ def _ready(
 ) -> _Run:
     """Close what was made here from text; what the caller brought is the caller's."""
     if on_event is not None:
-        engine.listener = lambda event: on_event(Update(event, engine))
+        tell = on_event
+
+        def listener(event: Event) -> None:
+            tell(Update(event, engine))
+
+        engine.listener = listener
     closing: list[Any] = [engine.store] if isinstance(store, str | os.PathLike) else []
     if engine.model is not None and (model is None or isinstance(model, str)):
         closing.insert(0, engine.model)
@@ -300,13 +324,23 @@ def _rebuilt(run: str, recipe: dict[str, Json]) -> Task:
     from thoughtgraph.tasks import build
 
     if not recipe.get("task"):
-        raise ReplayMismatch(f"run {run} was made with a task of your own: pass it again, as in resume(..., task=my_task)")
+        raise ReplayMismatch(f"run {run} was made with a task object: pass it again, as in resume(..., task=my_task)")
     return as_task(build(**recipe["task"]), recipe.get("merge"))
+
+
+def _model_text(run: str, recipe: dict[str, Json]) -> str | None:
+    if recipe.get("model") == "":
+        raise ReplayMismatch(
+            f"run {run} was made with a model object: pass it again, as in resume(..., model=my_model)"
+        )
+    return recipe.get("model")
 
 
 def _recorded(run: str, recipe: dict[str, Json], task: Task) -> str:
     if recipe.get("policy") == "":
-        raise ReplayMismatch(f"run {run} was made with a policy object: pass it again, as in resume(..., policy=my_policy)")
+        raise ReplayMismatch(
+            f"run {run} was made with a policy object: pass it again, as resume(..., policy=my_policy)"
+        )
     return recipe.get("policy") or task.policy
 
 
@@ -314,8 +348,7 @@ def _text(thing: object) -> str | None:
     """How a recipe names a thing: None for the default, "" for an object that text cannot name."""
     if thing is None or isinstance(thing, str):
         return thing
-    named = getattr(thing, "named", None)
-    return named if isinstance(named, str) else expression(thing) or ""
+    return expression(thing) or ""
 
 
 def _local(task: Task) -> bool:
@@ -324,7 +357,7 @@ def _local(task: Task) -> bool:
 
 def _default(model: Model | None) -> Budget:
     if model is not None:
-        print(f"thoughtgraph: no budget was named, so at most {DEFAULT_BUDGET} are spent", file=sys.stderr)
+        sys.stderr.write(f"thoughtgraph: no budget was named, so at most {DEFAULT_BUDGET} are spent\n")
     return DEFAULT_BUDGET
 
 

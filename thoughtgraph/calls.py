@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from thoughtgraph.budget import Purse, Usage
-from thoughtgraph.errors import ModelError, TaskError, Unauthorized, Unavailable, Unparsable
+from thoughtgraph.errors import ModelError, StoreError, TaskError, Unauthorized, Unavailable, Unparsable
 from thoughtgraph.marks import mark, short
 from thoughtgraph.model import Completion, Model, Outcome, Price, Reply, Request
 from thoughtgraph.prompt import Prompt
@@ -89,7 +89,7 @@ class Calls:
     async def _send(self, job: Job, draws: list[int]) -> list[int]:
         """One request for consecutive `draws`; those that the server left out, and that another request may bring."""
         try:
-            got = await self._retrying()(self._attempt, job, draws[0], _run_length(draws))
+            got: int = await self._retrying()(self._attempt, job, draws[0], _run_length(draws))
         except Unavailable as error:
             self._failed(job, error, len(draws))
             return []
@@ -215,7 +215,7 @@ class Calls:
         durable, self._durable = self._durable, None
         try:
             self.store.flush()
-        except Exception as error:  # a full disk: nothing more may leave
+        except StoreError as error:  # a full disk: nothing more may leave
             self.abort(error)
             if durable and not durable.done():
                 durable.cancel()

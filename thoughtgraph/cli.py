@@ -5,6 +5,7 @@ Exit status: 0 an answer, 1 none, 2 a usage error, 130 interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -15,11 +16,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from thoughtgraph.api import Interrupted, Update, as_store, existing, resume, solve
+from thoughtgraph.api import Interrupted, Update, existing, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
 from thoughtgraph.render import Progress, answer_text, inert, report, tree
 from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
 from thoughtgraph.tasks import NAMES, build
 from thoughtgraph.trace import Event, Started, Stopped, graph_of
@@ -41,7 +43,7 @@ CallsOption = Annotated[int | None, typer.Option("--budget-calls", help="model c
 TokensOption = Annotated[int | None, typer.Option("--budget-tokens", help="prompt and completion tokens")]
 SecondsOption = Annotated[float | None, typer.Option("--budget-seconds", help="seconds of wall time")]
 ExpansionsOption = Annotated[int | None, typer.Option("--budget-expansions", help="thoughts expanded")]
-StoreOption = Annotated[Path | None, typer.Option("--store", help="the SQLite file of runs (default: your data folder)")]
+StoreOption = Annotated[Path | None, typer.Option("--store", help="the SQLite file of runs (by default your own)")]
 NoStoreOption = Annotated[bool, typer.Option("--no-store", help="keep the run in memory only")]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, and nothing else")]
 
@@ -61,7 +63,7 @@ def solve_command(
     seed: Annotated[int, typer.Option("--seed", help="the same seed and replies give the same run")] = 0,
     store: StoreOption = None,
     no_store: NoStoreOption = False,
-    merge: Annotated[bool | None, typer.Option("--merge/--no-merge", help="merge equal thoughts (the task decides)")] = None,
+    merge: Annotated[bool | None, typer.Option("--merge/--no-merge", help="merge equal thoughts")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
@@ -113,11 +115,12 @@ def show_command(
 ) -> None:
     """Show a recorded run: its tree, its answer, its books. Nothing is called."""
     try:
-        kept = as_store(existing(_where(store, no_store=False)))
-        if run is None:
-            _list([(name, kept.events(name)) for name in kept.runs()], as_json)
-        else:
-            _show(run, kept.events(run), most, as_json)
+        existing(where := _where(store, no_store=False) or "")
+        with contextlib.closing(SQLiteStore(where)) as kept:
+            if run is None:
+                _list([(name, kept.events(name)) for name in kept.runs()], as_json)
+            else:
+                _show(run, kept.events(run), most, as_json)
     except (ThoughtgraphError, ValueError) as error:
         _refuse(error)
 
@@ -134,7 +137,7 @@ def demo_command(as_json: JsonOption = False) -> None:
 def top(version: Annotated[bool, typer.Option("--version", help="the version, and nothing else")] = False) -> None:
     """Think in graphs."""
     if version:
-        print(__version__)
+        sys.stdout.write(f"{__version__}\n")
         raise typer.Exit
 
 
@@ -165,9 +168,9 @@ def _show_run(run: Callable[[Callable[[Update], None]], Result], where: str | No
 
 def _print(result: Result, where: str | None, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result.to_json()))
+        sys.stdout.write(_line(result.to_json()))
     elif result.answer is not None:
-        print(answer_text(result.answer))
+        sys.stdout.write(answer_text(result.answer) + "\n")
     if not as_json or result.reason == "cancelled":
         report(aside, result, where)
 
@@ -194,6 +197,10 @@ def _budget(
         _refuse(error)
 
 
+def _line(value: Any) -> str:
+    return json.dumps(value) + "\n"
+
+
 def _where(store: Path | None, no_store: bool) -> str | None:
     if no_store:
         return None
@@ -205,7 +212,7 @@ def _where(store: Path | None, no_store: bool) -> str | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _refuse(StoreError(f"the folder {folder} cannot be made ({error}): name a file with --store, or use --no-store"))
+        _refuse(StoreError(f"{folder} cannot be made ({error}): name a file with --store, or use --no-store"))
     return str(folder / "runs.db")
 
 
@@ -217,12 +224,12 @@ def _task(name: str, problem: str, model: str | None) -> Task:
 def _list(runs: list[tuple[str, list[Event]]], as_json: bool) -> None:
     rows = [_row(run, events) for run, events in runs]
     if as_json:
-        print(json.dumps(rows))
+        sys.stdout.write(_line(rows))
         return
     table = Table("run", "task", "begun", "reason", "answer", box=None)
     for row in rows:
-        begun = str(row["created"])[:19]
-        table.add_row(row["run"], row["task"], begun, row["reason"] or "unfinished", inert(answer_text(row["answer"]), 50))
+        begun, ended = str(row["created"])[:19], row["reason"] or "unfinished"
+        table.add_row(row["run"], row["task"], begun, ended, inert(answer_text(row["answer"]), 50))
     Console().print(table)
 
 
@@ -242,7 +249,7 @@ def _show(run: str, events: list[Event], most: int, as_json: bool) -> None:
     graph = graph_of(events)
     _, stopped = _ends(events)
     if as_json:
-        print(json.dumps({**_row(run, events), "events": len(events), "graph": graph.to_json()}))
+        sys.stdout.write(_line({**_row(run, events), "events": len(events), "graph": graph.to_json()}))
         return
     console = Console()
     thought = graph[stopped.thought] if stopped and stopped.thought else None

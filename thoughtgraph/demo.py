@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 from rich.console import Console
@@ -26,7 +27,8 @@ def demo(console: Console, *, as_json: bool = False) -> None:
     began = time.perf_counter()
     runs = {(puzzle, policy): _run(puzzle, policy) for puzzle in PUZZLES for policy in POLICIES}
     if as_json:
-        print(json.dumps([{"puzzle": puzzle, "policy": policy, **run.to_json()} for (puzzle, policy), run in runs.items()]))
+        rows = [{"puzzle": puzzle, "policy": policy, **run.to_json()} for (puzzle, policy), run in runs.items()]
+        sys.stdout.write(json.dumps(rows) + "\n")
         return
     console.print("Game of 24: use four numbers once each, with + - * /, to make 24.\n")
     console.print(_table(runs))
@@ -34,7 +36,7 @@ def demo(console: Console, *, as_json: bool = False) -> None:
     shown = runs[PUZZLES[0], POLICIES[1]]
     console.print(tree(shown.graph, shown.thought, 12))
     console.print(f"\n{len(runs)} runs in {time.perf_counter() - began:.1f} s, with no model and no network.")
-    console.print('Next: thoughtgraph solve --task game24 "4 9 10 13", or name a model: thoughtgraph solve --help', markup=False)
+    console.print('Next: thoughtgraph solve --task game24 "4 9 10 13"; to name a model: thoughtgraph solve --help')
 
 
 def _run(puzzle: str, policy: str) -> Result:

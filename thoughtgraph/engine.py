@@ -185,7 +185,7 @@ class Engine:
             return checked_drafts(await drafts if inspect.isawaitable(drafts) else drafts, effect.name, effect.n), ""
         except (TaskError, StoreError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the failure of one effect is an event
             return [], _said(error)
 
     async def _score(self, effect: Effect, account: Account) -> tuple[list[Score], str]:
@@ -195,7 +195,7 @@ class Engine:
             return checked_scores(await scores if inspect.isawaitable(scores) else scores, effect.name, len(states)), ""
         except (TaskError, StoreError):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the failure of one effect is an event
             return [Score(None, status="failed", critic=effect.name)] * len(effect.thoughts), _said(error)
 
     def _state(self, effect: Effect, account: Account, thoughts: tuple[Thought, ...], part: int = 0) -> State:
@@ -227,7 +227,9 @@ class Engine:
         elif not account.calls_made:
             self.calls.worked()
 
-    def _event(self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool) -> Expanded | Scored:
+    def _event(
+        self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool
+    ) -> Expanded | Scored:
         common: dict[str, Any] = {
             "outcomes": dict(account.outcomes) or None, "prompters": tuple(account.prompters), "error": error,
             "partial": bool(account.short), "orphan": orphan, "at": self.calls.clock(),
@@ -239,7 +241,9 @@ class Engine:
         made, thoughts = self._thoughts(effect, ids, result)
         return Expanded(effect.key, effect.name, ids, effect.n, made, thoughts, **common)
 
-    def _thoughts(self, effect: Effect, ids: tuple[str, ...], drafts: list[Draft]) -> tuple[tuple[str, ...], tuple[Thought, ...]]:
+    def _thoughts(
+        self, effect: Effect, ids: tuple[str, ...], drafts: list[Draft]
+    ) -> tuple[tuple[str, ...], tuple[Thought, ...]]:
         """Drafts become thoughts, but for those that the task calls equal to one that is there."""
         depth = 1 + max(thought.depth for thought in effect.thoughts)
         made, new, fresh = dict[str, None](), list[Thought](), dict[Any, str]()
@@ -288,7 +292,11 @@ class Engine:
 
     def _match(self, stepper: Stepper, event: Expanded | Scored) -> Effect:
         effect = stepper.waiting.get(event.key)
-        recorded = (event.kind, event.action, event.parents) if isinstance(event, Expanded) else (event.kind, event.critic, event.thoughts)
+        recorded = (
+            (event.kind, event.action, event.parents)
+            if isinstance(event, Expanded)
+            else (event.kind, event.critic, event.thoughts)
+        )
         verbs = {"expand": "expanded", "score": "scored"}
         asked = effect and (verbs[effect.verb], effect.name, tuple(thought.id for thought in effect.thoughts))
         if effect is None or asked != recorded:
@@ -299,7 +307,12 @@ class Engine:
         return effect
 
     def _marks(self) -> dict[str, str]:
-        named = {"policy": mark(self.policy), "task": self.task.name, "problem": mark(self.task.problem), "seed": str(self.seed)}
+        named = {
+            "policy": mark(self.policy),
+            "task": self.task.name,
+            "problem": mark(self.task.problem),
+            "seed": str(self.seed),
+        }
         parts = {"claim": self.task.claim, "goal": self.task.goal, "key": self.task.key, "merge": self.task.merge}
         actions = {f"action {name}": mark(action) for name, action in self.task.actions.items()}
         critics = {f"critic {name}": mark(critic) for name, critic in self.task.critics.items()}
@@ -395,18 +408,17 @@ class Engine:
 
     def best(self) -> Thought | None:
         """The best answer so far: the policy's own word, else the task's rule."""
-        answer = getattr(self.policy, "answer", None)
-        return answer(self.search) if callable(answer) else self.search.answer()
+        answer: Callable[[Search], Thought | None] | None = getattr(self.policy, "answer", None)
+        return self.search.answer() if answer is None else answer(self.search)
 
     def _result(self, reason: Reason, thought: Thought | None, answer: Json) -> Result:
         used = set(self._used.values())
         ito: Ito = "environment" if "environment" in used else "proxy" if used else "none"
         error = self._stop[1] if self._stop else None
         outcomes = Counter({name: n for name, n in self.outcomes.items() if n})
-        return Result(
-            answer, reason, self.run, self.usage, outcomes, dict(self.calls.ledger), self.graph, thought, ito, self.budget,
-            "" if error is None else _said(error),
-        )  # fmt: skip
+        told = "" if error is None else _said(error)
+        ledger, graph = dict(self.calls.ledger), self.graph
+        return Result(answer, reason, self.run, self.usage, outcomes, ledger, graph, thought, ito, self.budget, told)
 
     def _write_end(self, result: Result) -> None:
         """A resumed run that did nothing new leaves its file untouched."""
@@ -449,7 +461,9 @@ def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
         raise TaskError(f"critic {critic!r} returned {scores!r:.80}: expected a list of Score")
     judged = list(cast("Sequence[Score]", scores))
     if len(judged) != n:
-        raise TaskError(f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order")
+        raise TaskError(
+            f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order"
+        )
     for score in judged:
         if score.value is not None and not math.isfinite(score.value):
             raise TaskError(

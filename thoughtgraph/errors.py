@@ -12,7 +12,7 @@ class TaskError(ThoughtgraphError, ValueError):
 
 
 class BudgetExhausted(ThoughtgraphError):
-    """The next effect does not fit the budget. Raised at a policy's await; the run then answers with its best so far."""
+    """The next effect does not fit the budget. Raised at a policy's await; the run answers with its best so far."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"the budget's {limit} are spent: resume the run with a larger budget to go on")
@@ -47,14 +47,14 @@ class Unavailable(ModelError):
 
 
 class Unauthorized(ModelError):
-    """The endpoint refuses the key (401, 403) or does not know the model (404). It ends the run: no later call fares better."""
+    """The endpoint refuses the key (401, 403) or does not know the model (404): no later call fares better."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, cause="unauthorized")
 
 
 class StoreError(ThoughtgraphError):
-    """The file of runs cannot be used as asked: read-only, full, damaged, of an unknown version, or the run has an owner."""
+    """The file of runs cannot be used: read-only, full, damaged, of an unknown version, or the run has an owner."""
 
 
 class ReplayMismatch(ThoughtgraphError):
@@ -62,7 +62,7 @@ class ReplayMismatch(ThoughtgraphError):
 
 
 def at_least(low: float, **values: float | None) -> None:
-    """Raise `ValueError` for the first of `values` that is under `low` (None passes): how settings check themselves."""
+    """Raise `ValueError` for the first of `values` under `low` (None passes): how settings check themselves."""
     for name, value in values.items():
         if value is not None and not value >= low:
             raise ValueError(f"{name} is {value!r}: expected a number of at least {low}")

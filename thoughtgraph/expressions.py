@@ -46,8 +46,9 @@ def expression(policy: object) -> str | None:
 
 def signature(name: str) -> str:
     """The fields of a policy with their defaults, as text."""
-    shown = ((f.name, "all" if f.default == ALL else repr(f.default)) for f in fields(_cls(name)) if f.default is not MISSING)
-    return f"{name}({', '.join(f'{field}={default}' for field, default in shown)})"
+    known = [(f.name, f.default) for f in fields(_cls(name)) if f.default is not MISSING]
+    shown = (f"{field}={'all' if default == ALL else repr(default)}" for field, default in known)
+    return f"{name}({', '.join(shown)})"
 
 
 def _cls(name: str) -> Any:
@@ -55,7 +56,7 @@ def _cls(name: str) -> Any:
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
-    wrong = ValueError(f"{text!r:.200} is no policy: expected a name, or a name with settings, as in mcts(simulations=40)")
+    wrong = ValueError(f"{text!r:.200} is no policy: expected a name, or one with settings, as in mcts(simulations=40)")
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -79,7 +80,7 @@ def _literal(node: ast.expr, text: str) -> Any:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise ValueError(f"{text!r:.200}: expected each setting to be a number, a text or None") from None
     if not isinstance(value, int | float | str | None):
-        raise ValueError(f"{text!r:.200}: {value!r:.80} is no number, text or None")
+        raise ValueError(f"{text!r:.200}: {value!r:.80} is no number, text or None")  # noqa: TRY004  # one kind of error
     return value
 
 

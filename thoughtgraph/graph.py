@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from thoughtgraph.errors import TaskError
-from thoughtgraph.thought import ROOT, Json, Score, Thought
+from thoughtgraph.thought import Json, Score, Thought
 
 if TYPE_CHECKING:
     import networkx as nx
 
     Nx = nx.DiGraph[str]
+
+
+XML = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""The characters that XML can hold."""
 
 
 class ThoughtGraph:
@@ -28,9 +32,10 @@ class ThoughtGraph:
         import networkx
 
         self._graph: Nx = networkx.DiGraph()
-        self._nodes: dict[str, dict[str, Any]] = self._graph._node  # pyright: ignore  # the views cost 1 us a look-up
-        self._succ: dict[str, dict[str, Any]] = self._graph._succ  # pyright: ignore
-        self._pred: dict[str, dict[str, Any]] = self._graph._pred  # pyright: ignore
+        inside: Any = self._graph  # its dicts, because its views cost a microsecond a look-up
+        self._nodes: dict[str, dict[str, Any]] = inside._node
+        self._succ: dict[str, dict[str, Any]] = inside._succ
+        self._pred: dict[str, dict[str, Any]] = inside._pred
         self._scores: dict[str, list[tuple[int, Score]]] = {}
         self._key, self._known = key, dict[Hashable, str]()
         self._finals = list[Thought]()
@@ -72,7 +77,7 @@ class ThoughtGraph:
         return [self._nodes[id]["thought"] for id in self._succ[thought.id]]
 
     def parents(self, thought: Thought) -> list[Thought]:
-        """Every thought that this one was made from, its first parents first; more than `thought.parents` after a merge."""
+        """Every thought that this one was made from, its first parents first; after a merge, more than those."""
         return [self._nodes[id]["thought"] for id in self._pred[thought.id]]
 
     def path(self, thought: Thought) -> list[Thought]:
@@ -120,7 +125,8 @@ class ThoughtGraph:
 
         Raises `TaskError` for a comparative critic: values of different sets say nothing about each other.
         """
-        ranked = [(value, thought) for thought in among or self if (value := self._comparable(thought, critic)) is not None]
+        values = ((self._comparable(thought, critic), thought) for thought in (self if among is None else among))
+        ranked = [(value, thought) for value, thought in values if value is not None]
         return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
     # -- writing: the engine's alone -----------------------------------------------------------------------------
@@ -165,7 +171,8 @@ class ThoughtGraph:
 
     def _comparable(self, thought: Thought, critic: str | None) -> float | None:
         score = self.score(thought, critic)
-        if score is not None and isinstance(score.details, dict) and "compared" in score.details:
+        details: Json = None if score is None else score.details
+        if score is not None and isinstance(details, dict) and "compared" in cast("dict[str, Json]", details):
             raise TaskError(
                 f"{score.critic!r} compares thoughts with each other, and its values of different sets say nothing "
                 "about each other: rank within one set, or fit them first"
@@ -186,10 +193,11 @@ class ThoughtGraph:
 
         flat: Nx = networkx.DiGraph()
         for thought in self:
-            known = {name: value for name, value in self._flat(thought).items() if value is not None and name != "scores"}
-            flat.add_node(thought.id, **{name: _xml(value) for name, value in known.items() if name != "id"})
+            said = self._flat(thought).items()
+            flat.add_node(thought.id, **{k: _xml(v) for k, v in said if v is not None and k not in ("id", "scores")})
         flat.add_edges_from(self.edges)
-        return "\n".join(networkx.generate_graphml(flat))
+        tool: Any = networkx
+        return "\n".join(tool.generate_graphml(flat))
 
     def to_dot(self) -> str:
         """Graphviz DOT."""
@@ -247,8 +255,7 @@ def _spread(scores: Sequence[Score], mean: float, samples: int) -> float | None:
 
 def _xml(value: Json) -> Json:
     """Text without the control characters that XML cannot hold."""
-    keep = lambda c: c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c >= "\U00010000"  # noqa: E731
-    return "".join(c for c in value if keep(c)) if isinstance(value, str) else value
+    return "".join(c for c in value if XML.match(c)) if isinstance(value, str) else value
 
 
 def _dot(text: str) -> str:
@@ -257,6 +264,4 @@ def _dot(text: str) -> str:
 
 def _mermaid(text: str) -> str:
     """Text as Mermaid entities, so that no character of a thought is markup."""
-    plain = lambda c: c.isalnum() or c in " .,:+-*/="  # noqa: E731
-    runs = ((plain(c), c) for c in text)
-    return "".join(c if ok else f"#{ord(c)};" for ok, group in groupby(runs, lambda r: r[0]) for _, c in group)
+    return "".join(c if c.isalnum() or c in " .,:+-*/=" else f"#{ord(c)};" for c in text)

@@ -1,4 +1,4 @@
-"""Prompts as frozen values with named parts, and the sections that carry thoughts, rewards and knowledge (equation 1)."""
+"""Prompts as frozen values with named parts, and the sections that carry thoughts, rewards and knowledge."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Message:
 
 
 class Prompt:
-    """What a prompter returns: named parts, in order. The part `system` is the system message, the rest the user's.
+    r"""What a prompter returns: named parts, in order. The part `system` is the system message, the rest the user's.
 
     >>> Prompt(system="Be brief.", problem="2 + 2?", ask="Answer:").text
-    'Be brief.\\n\\n2 + 2?\\n\\nAnswer:'
+    'Be brief.\n\n2 + 2?\n\nAnswer:'
     """
 
     __slots__ = ("parts",)

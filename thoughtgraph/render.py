@@ -6,7 +6,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -27,7 +27,8 @@ LINES = 16
 
 def inert(text: str, width: int = 100) -> Text:
     """One line of a text that may hold anything: control, format and direction characters are shown as dots."""
-    flat = "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "·" for c in " ".join(text[:5000].split()))
+    words = " ".join(text[:5000].split())
+    flat = "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "·" for c in words)
     return Text(flat if len(flat) <= width else flat[: width - 1] + "…", overflow="ellipsis", no_wrap=True)
 
 
@@ -38,7 +39,7 @@ def tree(graph: ThoughtGraph, answer: Thought | None = None, most: int = 200) ->
 
     def grow(branch: Tree, thought: Thought) -> None:
         own = [child for child in graph.children(thought) if child.parents[0] == thought.id]
-        own.sort(key=lambda t: (t.id not in path, -(graph.value(t) if graph.value(t) is not None else -1e9)))
+        own.sort(key=lambda t: (t.id not in path, -_worth(graph, t)))
         for number, child in enumerate(own):
             if left[0] <= 0:
                 branch.add(Text(f"… {len(own) - number} more", style="dim"))
@@ -51,6 +52,11 @@ def tree(graph: ThoughtGraph, answer: Thought | None = None, most: int = 200) ->
     top = Tree(_label(graph, graph.root, bool(path)))
     grow(top, graph.root)
     return top
+
+
+def _worth(graph: ThoughtGraph, thought: Thought) -> float:
+    value = graph.value(thought)
+    return float("-inf") if value is None else value
 
 
 def _label(graph: ThoughtGraph, thought: Thought, chosen: bool) -> Text:
@@ -88,7 +94,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
     console.print(Text(spent(result.usage), style="dim"))
     bad = {name: n for name, n in result.outcomes.items() if name != "ok"}
     if bad:
-        console.print(Text("draws that came to nothing: " + ", ".join(f"{n} {name}" for name, n in bad.items()), "yellow"))
+        counted = ", ".join(f"{n} {name}" for name, n in bad.items())
+        console.print(Text(f"draws that came to nothing: {counted}", "yellow"))
     if result.ledger:
         console.print(books(result.ledger))
     if result.error:
@@ -109,14 +116,14 @@ class Progress:
         self.console, self.last = console, 0.0
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         if self.live:
             self.live.__enter__()
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.live:
-            self.live.__exit__(*error)
+            self.live.__exit__(None, None, None)
 
     def __call__(self, update: Update) -> None:
         """Show where the run stands."""
@@ -126,5 +133,5 @@ class Progress:
         self.last = now
         engine, thought = update.engine, update.thought
         best = inert(answer_text(update.answer)) if thought else Text("none yet", style="dim")
-        lines = [tree(engine.graph, thought, LINES), Text(spent(engine.usage), style="dim"), Text("best so far: ") + best]
-        self.live.update(Group(*lines), refresh=True)
+        grown, paid = tree(engine.graph, thought, LINES), Text(spent(engine.usage), style="dim")
+        self.live.update(Group(grown, paid, Text("best so far: ") + best), refresh=True)

@@ -102,7 +102,7 @@ class Stepper:
             asked = strand.coroutine.send(value) if error is None else strand.coroutine.throw(error)
         except StopIteration as end:
             self._ended(strand, end.value, ready)
-        except BaseException as exception:
+        except BaseException as exception:  # noqa: BLE001  # it comes out of the gather, or of tell
             self._broke(strand, exception, ready)
         else:
             self._wait(strand, asked, ready)
@@ -193,7 +193,7 @@ def _no_generators(_: Any) -> None:
 @contextmanager
 def _alone() -> Any:
     """No event loop is visible and no async generator begins while a policy thinks: stray tasks are caught."""
-    loop, hooks = events._get_running_loop(), sys.get_asyncgen_hooks()  # pyright: ignore
+    loop, hooks = events._get_running_loop(), sys.get_asyncgen_hooks()
     events._set_running_loop(None)
     sys.set_asyncgen_hooks(firstiter=_no_generators, finalizer=None)
     try:

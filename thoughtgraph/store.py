@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from thoughtgraph.errors import StoreError
 from thoughtgraph.model import Reply
@@ -30,6 +30,20 @@ APPLICATION = 0x74686774
 
 LONG = 200
 """Texts of more characters than this are stored once, by hash."""
+
+WHERE = {
+    "events": (
+        "SELECT coalesce(max(seq) + 1, 0) FROM events WHERE run = ?",
+        "INSERT INTO events VALUES (?, ?, ?)",
+        "SELECT body FROM events WHERE run = ? ORDER BY seq",
+    ),
+    "calls": (
+        "SELECT coalesce(max(seq) + 1, 0) FROM calls WHERE run = ?",
+        "INSERT INTO calls VALUES (?, ?, ?)",
+        "SELECT body FROM calls WHERE run = ? ORDER BY seq",
+    ),
+}
+"""How to find the next place in a table, to add a row, to read a run's rows."""
 
 SCHEMA = """
 CREATE TABLE events (run TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
@@ -264,7 +278,9 @@ class SQLiteStore:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         name = self.path.absolute().as_uri()
-        return sqlite3.connect(f"{name}?mode={mode}", uri=True, timeout=30, check_same_thread=False, isolation_level=None)
+        return sqlite3.connect(
+            f"{name}?mode={mode}", uri=True, timeout=30, check_same_thread=False, isolation_level=None
+        )
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
         db = self._connect("rwc")
@@ -281,7 +297,7 @@ class SQLiteStore:
         return db
 
     @contextlib.contextmanager
-    def _speaking(self) -> Iterator[None]:
+    def _speaking(self) -> Generator[None, None, None]:
         """SQLite's errors in words that say what to do."""
         try:
             yield
@@ -305,24 +321,26 @@ class SQLiteStore:
             self._db.execute("BEGIN IMMEDIATE")
 
     def _add(self, table: str, run: str, body: str) -> None:
+        place, add, _ = WHERE[table]
         seq = self._last.get((table, run), -2) + 1
         with self._speaking():
             self._begin()
             if seq < 0:
-                seq = self._db.execute(f"SELECT coalesce(max(seq) + 1, 0) FROM {table} WHERE run = ?", (run,)).fetchone()[0]  # noqa: S608
-            self._db.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", (run, seq, body))  # noqa: S608
+                seq = self._db.execute(place, (run,)).fetchone()[0]
+            self._db.execute(add, (run, seq, body))
         self._last[table, run] = seq
 
     def _rows(self, table: str, run: str) -> list[Any]:
         from pydantic import ValidationError
 
         with self._speaking():
-            rows = self._db.execute(f"SELECT body FROM {table} WHERE run = ? ORDER BY seq", (run,)).fetchall()  # noqa: S608
+            rows = self._db.execute(WHERE[table][2], (run,)).fetchall()
         read = adapter("event" if table == "events" else "record").validate_json
         try:
             return [read(body) for (body,) in rows]
         except ValidationError as error:
-            raise StoreError(self._damaged(f"run {run} holds a row that does not read: {error.errors()[0]['msg']}")) from error
+            found = f"run {run} holds a row that does not read: {error.errors()[0]['msg']}"
+            raise StoreError(self._damaged(found)) from error
 
     def _shorten(self, item: Any) -> Any:
         """The same item with its long texts kept aside, by hash."""
@@ -351,8 +369,9 @@ class SQLiteStore:
 
     def _whole(self, thought: Thought) -> Thought:
         content = thought.content
-        aside = isinstance(content, dict) and list(content) == ["$text"]  # pyright: ignore
-        return replace(thought, content=self.text(content["$text"])) if aside else thought
+        aside = isinstance(content, dict) and list(cast("dict[str, Any]", content)) == ["$text"]
+        hash = cast("dict[str, str]", content)["$text"] if aside else ""
+        return replace(thought, content=self.text(hash)) if aside else thought
 
     def _spoken(self, reply: Reply) -> Reply:
         if not reply.finish.startswith("$text "):

@@ -38,9 +38,9 @@ class Task:
     or critic uses it whatever it was asked for. `claim` reads the answer off a path, `same` gives the canonical form
     under which answers are counted as votes (None: an answer that cannot be compared). `goal` is the goal test that
     is part of the problem's statement ("legal, and equals 24"), over a path. `key` is the canonical key of a
-    thought's content: where it is given, and `merge` is on, equal thoughts at equal depth become one. `policy` is what searches
-    it where nobody says, as an expression. `recipe` is how a task that ships with
-    the package is built again, so that its runs resume by their id alone.
+    thought's content: where it is given, and `merge` is on, equal thoughts at equal depth become one.
+    `policy` is what searches it where nobody says, as an expression. `recipe` is how a task that ships with the
+    package is built again, so that its runs resume by their id alone.
     """
 
     problem: Json
@@ -85,7 +85,7 @@ class Task:
 
 
 def _pick(named: Mapping[str, object], name: str | None, kind: str) -> str:
-    if name in named:
+    if name is not None and name in named:
         return name
     if len(named) == 1:
         return next(iter(named))

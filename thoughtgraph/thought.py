@@ -115,7 +115,8 @@ def as_json(value: Json, what: str) -> Json:
         return [as_json(item, what) for item in cast("list[Json]", value)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in cast("dict[Json, Json]", value)):
         return {key: as_json(item, what) for key, item in cast("dict[str, Json]", value).items()}
+    found = cast("object", value)
     raise TaskError(
-        f"{what} is {value!r:.80} ({type(value).__name__}): expected JSON data (None, bool, int, finite float, str, "
+        f"{what} is {found!r:.80} ({type(found).__name__}): expected JSON data (None, bool, int, finite float, str, "
         "list, dict with str keys); convert it in the generator, or keep a name of it in the thought"
     )

@@ -113,7 +113,7 @@ class Search:
 
     def in_flight(self, thought: Thought) -> int:
         """How many effects asked and not yet told stand on a path through this thought: visits without reward."""
-        return self.flying[thought.id] if thought.id in self.flying else 0
+        return self.flying.get(thought.id, 0)
 
     def value(self, thought: Thought, critic: str | None = None) -> float | None:
         """What `critic` values this thought at; None where it did not speak, abstained or failed."""

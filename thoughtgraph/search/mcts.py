@@ -103,7 +103,8 @@ class _Tree:
         if self.solved:
             return
         self.recall(path, edges, [edge for edge in leaf.edges or () if edge.child.visits])
-        new = [edge for edge in leaf.edges or () if not edge.child.visits and not (edge.child.closed and search.task.goal)]
+        fresh = (edge for edge in leaf.edges or () if not edge.child.visits)
+        new = [edge for edge in fresh if not (edge.child.closed and search.task.goal)]
         scores = await search.score([edge.child.thought for edge in new], self.policy.critic, path=walked)
         leaf.pending = False
         self.learn(path, edges, [(edge, score.value) for edge, score in zip(new, scores, strict=True)])
@@ -128,7 +129,7 @@ class _Tree:
             backup(path, edges, edge.child.value(self.policy.backup))
 
     def learn(self, path: list[Node], edges: list[Edge], values: Sequence[tuple[Edge, float | None]]) -> None:
-        """Back up every new value along the path that was walked; a leaf that gave none costs a visit without reward."""
+        """Back up every new value along the path walked; a leaf that gave none costs a visit without reward."""
         known = [(edge, value) for edge, value in values if value is not None]
         for edge, value in known:
             self.bounds.see(value)

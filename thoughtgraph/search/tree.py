@@ -39,7 +39,7 @@ class Edge:
 
 
 class Bounds:
-    """The least and the greatest value seen: Q is scaled to [0, 1] by them, so that c means the same for every critic."""
+    """The least and the greatest value seen: they scale Q to [0, 1], so that c means the same for every critic."""
 
     def __init__(self) -> None:
         self.low, self.high = float("inf"), float("-inf")
@@ -68,8 +68,7 @@ def backup(path: Sequence[Node], edges: Sequence[Edge], value: float) -> None:
     for node in path:
         node.visits += 1
         node.total += value
-        if value > node.peak:
-            node.peak = value
+        node.peak = max(node.peak, value)
     for edge in edges:
         edge.visits += 1
 
