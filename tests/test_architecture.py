@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "errors", "marks", "expressions", "thought", "prompt", "graph", "model", "state", "protocols", "task", "answers",
+    "errors", "marks", "replies", "expressions", "thought", "prompt", "graph", "model", "state", "protocols", "task", "answers",
     "budget", "verbs", "trace", "result", "store", "stepper", "calls", "engine", "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thoughtgraph.budget import Budget, Usage
     from thoughtgraph.errors import (
         BudgetExhausted,
+        EffectError,
         ModelError,
         ReplayMismatch,
         StoreError,
@@ -41,7 +42,7 @@ _HOMES = {
     "api": ("Interrupted", "Update", "aresume", "asolve", "resume", "solve", "stream"),
     "budget": ("Budget", "Usage"),
     "errors": (
-        "BudgetExhausted", "ModelError", "ReplayMismatch", "StoreError", "TaskError", "ThoughtgraphError",
+        "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError", "ThoughtgraphError",
         "Unauthorized", "Unavailable", "Unparsable",
     ),
     "graph": ("ThoughtGraph",),
@@ -67,6 +68,7 @@ __all__ = [
     "Completion",
     "Critic",
     "Draft",
+    "EffectError",
     "Generator",
     "Interrupted",
     "MemoryStore",

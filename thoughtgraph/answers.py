@@ -17,9 +17,12 @@ def candidates(task: Task, graph: ThoughtGraph) -> list[Thought]:
 
 
 def best(task: Task, graph: ThoughtGraph) -> Thought | None:
-    """The candidate of the highest value; the first candidate where none has a value."""
+    """The candidate of the highest value; the first candidate where none has a value.
+
+    Values of a comparative critic are ranked within the set that it compared, the one of the most candidates.
+    """
     among = candidates(task, graph)
-    return (graph.best(among=among) or among[0]) if among else None
+    return (graph.best(among=comparable(graph, among)) or among[0]) if among else None
 
 
 def majority(task: Task, graph: ThoughtGraph) -> Thought | None:
@@ -42,6 +45,18 @@ def most_visited(task: Task, graph: ThoughtGraph) -> Thought | None:
     return max(among, key=lambda t: below[graph.path(t)[min(1, t.depth)].id]) if among else None
 
 
+def comparable(graph: ThoughtGraph, thoughts: Sequence[Thought]) -> list[Thought]:
+    """Those of `thoughts` whose values may be ranked together: the most that were valued in one set.
+
+    Values that stand by themselves are one such set. Empty where nothing has a value.
+    """
+    sets: dict[tuple[str, ...], list[Thought]] = {}
+    for thought in thoughts:
+        if graph.value(thought) is not None:
+            sets.setdefault(graph.compared(thought), []).append(thought)
+    return max(sets.values(), key=len, default=list[Thought]())
+
+
 def tally(task: Task, graph: ThoughtGraph, thoughts: Sequence[Thought]) -> dict[Hashable, list[Thought]]:
     """Thoughts by the answer they claim, in the order of first claims; answers that cannot be compared are left out."""
     votes: dict[Hashable, list[Thought]] = {}
@@ -58,8 +73,9 @@ def _elected(task: Task, graph: ThoughtGraph, *, weighted: bool) -> Thought | No
     votes = tally(task, graph, among)
     if not votes:
         return among[0] if among else None
+    worth = {thought.id: graph.value(thought) or 0.0 for thought in comparable(graph, among)} if weighted else {}
 
     def weight(thoughts: Sequence[Thought]) -> float:
-        return sum(graph.value(thought) or 0.0 for thought in thoughts) if weighted else len(thoughts)
+        return sum(worth.get(thought.id, 0.0) for thought in thoughts) if weighted else len(thoughts)
 
     return max(votes.values(), key=weight)[0]

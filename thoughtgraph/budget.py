@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass, fields, replace
 
 from thoughtgraph.errors import at_least
+from thoughtgraph.model import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,16 @@ class Purse:
                 return name
         return None
 
+    def tokens_left(self, base: Usage, price: Price | None) -> int:
+        """How many completion tokens one draw beside `base` may have; 0 where a limit that is not theirs is reached."""
+        if self.fits(base + Usage(calls=1)):
+            return 0
+        counted = self.spent + self.lost + self.held + base
+        left = [math.inf if self.budget.tokens is None else self.budget.tokens - counted.tokens]
+        if self.budget.usd is not None and price is not None and price.completion > 0 and counted.usd is not None:
+            left.append((self.budget.usd - counted.usd) * 1e6 / price.completion)
+        return 0 if math.isinf(min(left)) else int(min(left))
+
     def spend(self, cost: Usage) -> str | None:
         """Book a cost that is known beforehand; the limit that it exceeds if it does not fit."""
         if limit := self.fits(cost):
@@ -123,7 +135,9 @@ class Purse:
 
         Waits while it does not fit whole and others hold reservations. 0 is a refusal.
         """
-        waited = False
+        waited = bool(self._line)
+        if waited:
+            await self._wait(first=False)  # those who want little do not overtake for ever those who want much
         while limit := self.fits(base + times(each, n)):
             if not self.holders:
                 n = next((m for m in range(n - 1, 0, -1) if not self.fits(base + times(each, m))), 0)
@@ -152,8 +166,9 @@ class Purse:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()
+            if waiter in self._line:
+                self._line.remove(waiter)
+            self._wake()
             raise
 
     def _release(self, held: Usage) -> None:

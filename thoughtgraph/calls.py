@@ -12,7 +12,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from thoughtgraph.budget import Purse, Usage
@@ -21,6 +21,7 @@ from thoughtgraph.marks import mark, short
 from thoughtgraph.model import Completion, Model, Outcome, Price, Reply, Request
 from thoughtgraph.prompt import Prompt
 from thoughtgraph.store import Store
+from thoughtgraph.thought import clean
 from thoughtgraph.trace import Ledger, Record, Sent, Settled
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ T = TypeVar("T")
 
 ATTEMPTS = 6
 """Transport attempts for one request: at 20 % faults, three leave 11 dead calls of 1,400, six leave 0.1."""
+
+FEW = 32
+"""The fewest tokens that a reply is asked for with."""
 
 STREAK = 8
 """So many calls or effects that fail in a row, without one success between them, end the run."""
@@ -136,8 +140,7 @@ class Calls:
 
     async def _attempt(self, job: Job, draw: int, n: int) -> int:
         """Reserve, write down, send, settle: one transport attempt. How many draws came; 0 where the budget refused."""
-        base, each = job.worst
-        n, limit = await self.purse.reserve(base, each, n)
+        n, limit = await self._reserved(job, n)
         if limit:
             job.account.short = limit
         if not n:
@@ -161,6 +164,16 @@ class Calls:
             self.purse.lose(held)
             raise
         return self._paid(job, sent, completion, time.monotonic() - began)
+
+    async def _reserved(self, job: Job, n: int) -> tuple[int, str | None]:
+        """How many of `n` draws fit; where not one does, one with the tokens that are left, if they can say something."""
+        granted, limit = await self.purse.reserve(*job.worst, n)
+        if not granted and limit in ("tokens", "usd"):
+            left = self.purse.tokens_left(job.worst[0], job.model.price)
+            if FEW <= left < job.request.max_tokens:
+                job.squeeze(left)
+                granted, _ = await self.purse.reserve(*job.worst, 1)
+        return granted, limit if granted < n else None
 
     def _sent(self, job: Job, draw: int, n: int) -> Sent:
         base, each = job.worst
@@ -267,7 +280,11 @@ class Account:
     def _job(self, part: int, prompt: Prompt, psi: object, model: Model | None, say: dict[str, Any]) -> Job:
         model = model or self.calls.model
         if model is None:
-            raise TaskError(f"{self.role!r} asks a model and the run has none: name one with model=")
+            raise TaskError(
+                f"{self.role!r} asks a model and the run has none: name one in one of three ways, "
+                'model="openai:gpt-5-mini" in Python, TG_MODEL=openai:gpt-5-mini in the environment, '
+                "or --model openai:gpt-5-mini on the command line"
+            )
         self.prompters[self.calls.known(psi)] = None
         name = f"{part}.{self._asked[part]}" if self._asked[part] else str(part)
         self._asked[part] += 1
@@ -289,8 +306,17 @@ class Job:
         self.sent: Sent | None = None
         self.mark = request.mark(model.name)
         self.prompt = "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
-        price, bound, most = model.price, request.bound, request.max_tokens
-        self.worst = (
+        self.worst = self._worst()
+
+    def squeeze(self, most: int) -> None:
+        """Ask for `most` tokens: all that the budget has left. The mark stays, so that the journal knows the call."""
+        self.request = replace(self.request, max_tokens=most)
+        self.worst = self._worst()
+
+    def _worst(self) -> tuple[Usage, Usage]:
+        """The worst case of the request, and of each of its draws."""
+        price, bound, most = self.model.price, self.request.bound, self.request.max_tokens
+        return (
             Usage(requests=1, prompt_tokens=bound, usd=_usd(price, bound, 0)),
             Usage(calls=1, completion_tokens=most, usd=_usd(price, 0, most)),
         )
@@ -317,11 +343,6 @@ def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
         return ("refused", None) if declined else ("ok", parse(reply.text))
     except Unparsable:
         return "unparsable", None
-
-
-def clean(text: str) -> str:
-    """Text that can be stored: half a character pair becomes a replacement sign."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _usage(job: Job, sent: Sent, completion: Completion, n: int) -> Usage:

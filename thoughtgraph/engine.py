@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from thoughtgraph.budget import Budget, Purse, Usage
 from thoughtgraph.calls import Account, Calls
-from thoughtgraph.errors import BudgetExhausted, ReplayMismatch, StoreError, TaskError
+from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.marks import mark
 from thoughtgraph.model import Model
@@ -23,7 +23,7 @@ from thoughtgraph.state import State
 from thoughtgraph.stepper import Stepper
 from thoughtgraph.store import Store
 from thoughtgraph.task import Task
-from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json
+from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
 from thoughtgraph.trace import Event, Expanded, Reason, Resumed, Scored, Started, Stopped, fold
 from thoughtgraph.verbs import Effect, Policy, Search
 
@@ -57,9 +57,14 @@ class Engine:
         self.search = Search(task, self.graph, seed)
         self.outcomes: Counter[str] = Counter()
         self._used: dict[str, Ito] = {}
+        self._worked = set[str]()
+        self._broken: dict[str, EffectError] = {}
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._arrived: deque[tuple[Effect, Account, asyncio.Task[Any]]] = deque()
         self._refused = list[tuple[Effect, str]]()
+        self._cut = list[tuple[Effect, Account, list[Any], str]]()
+        """Effects that the budget cut short. They are folded at the end: a replay, which performs them again, must
+        find the graph that the policy saw without them."""
         self._wake: asyncio.Future[None] | None = None
         self._stop: tuple[Reason, BaseException | None] | None = None
         self._limit = ""
@@ -213,19 +218,22 @@ class Engine:
         self._count(error, account)
         if account.short:
             self._refused.append((effect, account.short))
-            if not _any(result):
-                return
+            self._cut.append((effect, account, result, error))
+            return
         event = self._event(effect, account, result, error, orphan=not wanted)
         self._record(event)
-        if not account.short and not event.orphan:
+        if not event.orphan:
             stepper.tell(effect, self._told(event))
 
     def _count(self, error: str, account: Account) -> None:
         if error:
             self.outcomes["failed"] += 1
-            self.calls.fail(RuntimeError(error))
-        elif not account.calls_made:
-            self.calls.worked()
+            self._broken[account.role] = EffectError(f"{account.role!r} failed: {error}")
+            self.calls.fail(self._broken[account.role])
+        else:
+            self._worked.add(account.role)
+            if not account.calls_made:
+                self.calls.worked()
 
     def _event(
         self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool
@@ -236,8 +244,7 @@ class Engine:
         }  # fmt: skip
         ids = tuple(thought.id for thought in effect.thoughts)
         if effect.verb == "score":
-            scores = tuple(_signed(score, effect.name) for score in result)
-            return Scored(effect.key, effect.name, ids, scores, **common)
+            return Scored(effect.key, effect.name, ids, tuple(result), **common)
         made, thoughts = self._thoughts(effect, ids, result)
         return Expanded(effect.key, effect.name, ids, effect.n, made, thoughts, **common)
 
@@ -381,21 +388,29 @@ class Engine:
         result = self._finish(thought)
         error = self._stop[1] if self._stop else None
         if isinstance(error, Exception) and result.reason == "failed":
-            if error is self.calls.error or isinstance(error, RunFailed):
+            if isinstance(error, ModelError | EffectError):
                 raise RunFailed(str(error), result) from error
             error.add_note(f"this ended run {self.run}; what it paid for is recorded")
             raise error
         return result
 
+    def _fold_cut(self) -> None:
+        """What cut-short effects brought is part of the answer so far, and was never told."""
+        for effect, account, result, error in self._cut:
+            if _any(result):
+                self._record(self._event(effect, account, result, error, orphan=False))
+        self._cut.clear()
+
     def _finish(self, thought: Thought | None) -> Result:
+        with contextlib.suppress(StoreError):
+            self._fold_cut()
         thought = thought if self._stop is None else self.best()
         if thought is not None and self.task.goal is not None and not self.task.solved(self.graph, thought):
             thought = None
         answer = self.task.answer(self.graph, thought)
+        if self._stop is None and answer is None and (error := self._hopeless()):
+            self._stop = ("failed", error)
         reason: Reason = self._stop[0] if self._stop else "exhausted" if answer is None else "answered"
-        if self._stop is None and answer is None and self.calls.error and not self.calls.successes:
-            self._stop = ("failed", self.calls.error)
-            reason = "failed"
         result = self._result(reason, thought if answer is not None else None, answer)
         with contextlib.suppress(StoreError):
             self._write_end(result)
@@ -405,6 +420,12 @@ class Engine:
     def usage(self) -> Usage:
         """What the run has used so far; what was sent and never answered is counted in full."""
         return replace(self.purse.spent + self.purse.lost, seconds=self.calls.clock())
+
+    def _hopeless(self) -> Exception | None:
+        """Why a run without an answer never had a chance: no call was answered, or an action or critic never worked."""
+        if self.calls.error and not self.calls.successes:
+            return self.calls.error
+        return next((error for role, error in self._broken.items() if role not in self._worked), None)
 
     def best(self) -> Thought | None:
         """The best answer so far: the policy's own word, else the task's rule."""
@@ -464,18 +485,23 @@ def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
         raise TaskError(
             f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order"
         )
-    for score in judged:
-        if score.value is not None and not math.isfinite(score.value):
-            raise TaskError(
-                f"critic {critic!r} returned the value {score.value!r}: expected a finite number, "
-                "or None where it cannot judge (Score(None) is counted and never ranked)"
-            )
-    return judged
+    return [_signed(score, critic) for score in judged]
 
 
 def _signed(s: Score, critic: str) -> Score:
-    """The score with its critic's name; spelled out, because `replace` takes three times as long."""
-    return Score(s.value, s.feedback, s.parts, s.spread, s.samples, s.status, s.cost, s.details, critic)
+    """The score with its critic's name, fit to be stored; spelled out, because `replace` takes three times as long."""
+    if s.value is not None and not math.isfinite(s.value):
+        raise TaskError(
+            f"critic {critic!r} returned the value {s.value!r}: expected a finite number, "
+            "or None where it cannot judge (Score(None) is counted and never ranked)"
+        )
+    for number in (s.spread, s.cost, *(s.parts or {}).values()):
+        if number is not None and not math.isfinite(number):
+            raise TaskError(f"critic {critic!r} returned {s!r:.200}: expected finite numbers as spread, cost and parts")
+    if s.value is not None and s.samples < 1:
+        raise TaskError(f"critic {critic!r} returned a value of {s.samples} samples: expected at least one")
+    details = as_json(s.details, f"what critic {critic!r} returned as details")
+    return Score(s.value, clean(s.feedback), s.parts, s.spread, s.samples, s.status, s.cost, details, critic)
 
 
 def _any(result: Sequence[Any]) -> bool:
@@ -483,7 +509,7 @@ def _any(result: Sequence[Any]) -> bool:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return clean(f"{type(error).__name__}: {error}")
 
 
 def _local(events: Sequence[Event]) -> Usage:

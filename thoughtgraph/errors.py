@@ -53,6 +53,10 @@ class Unauthorized(ModelError):
         super().__init__(message, cause="unauthorized")
 
 
+class EffectError(ThoughtgraphError):
+    """A generator or critic raised, again and again: its last error. One that raises now and then is an event."""
+
+
 class StoreError(ThoughtgraphError):
     """The file of runs cannot be used: read-only, full, damaged, of an unknown version, or the run has an owner."""
 

@@ -107,33 +107,47 @@ class ThoughtGraph:
     def score(self, thought: Thought, critic: str | None = None, at: int | None = None) -> Score | None:
         """One critic's scores of a thought as one: the mean over samples, its standard error, the newest feedback.
 
-        With no critic named, the last one that spoke. None where nobody did.
+        With no critic named, the last one that spoke. Of a comparative critic, what it said of the last set that
+        it valued this thought in. None where nobody spoke.
         """
         scores = self.scores(thought, critic, at)
-        if not scores:
-            return None
-        scores = [score for score in scores if score.critic == scores[-1].critic]
-        return scores[0] if len(scores) == 1 else _pooled(scores)
+        if len(scores) > 1:
+            scores = [score for score in scores if score.critic == scores[-1].critic]
+            newest = next((score for score in reversed(scores) if score.value is not None), scores[-1])
+            scores = [score for score in scores if _compared(score) == _compared(newest)]
+        return _pooled(scores) if len(scores) > 1 else scores[0] if scores else None
 
     def value(self, thought: Thought, critic: str | None = None) -> float | None:
         """The value of `score(thought, critic)`: None where nobody scored it or every score abstained."""
         score = self.score(thought, critic)
         return None if score is None else score.value
 
+    def compared(self, thought: Thought, critic: str | None = None) -> tuple[str, ...]:
+        """The ids of the set in which a comparative critic valued this thought; () for a value that stands alone."""
+        score = self.score(thought, critic)
+        return () if score is None else _compared(score)
+
     def best(self, critic: str | None = None, among: Sequence[Thought] | None = None) -> Thought | None:
         """The thought of the highest value (the first of equals); None where none has a value.
 
-        Raises `TaskError` for a comparative critic: values of different sets say nothing about each other.
+        Raises `TaskError` where a comparative critic valued them in different sets: such values say nothing about
+        each other.
         """
-        values = ((self._comparable(thought, critic), thought) for thought in (self if among is None else among))
-        ranked = [(value, thought) for value, thought in values if value is not None]
+        thoughts = self if among is None else among
+        ranked = [(value, thought) for thought in thoughts if (value := self.value(thought, critic)) is not None]
+        if len({self.compared(thought, critic) for _, thought in ranked}) > 1:
+            raise TaskError(
+                "these thoughts were compared in different sets, and such values say nothing about each other: "
+                "rank within one set, as in best(critic, among=...), or fit them first"
+            )
         return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
     # -- writing: the engine's alone -----------------------------------------------------------------------------
 
     def form(self, content: Json, depth: int) -> Hashable | None:
-        """What thoughts have in common that the task calls equal, at this depth; None where nothing is merged."""
-        return None if self._key is None else (depth, self._key(content))
+        """What thoughts have in common that the task calls equal, at this depth; None for one that is never merged."""
+        key = None if self._key is None else self._key(content)
+        return None if key is None else (depth, key)
 
     def twin(self, form: Hashable | None) -> str | None:
         """The id of the thought of this form, if there is one."""
@@ -168,16 +182,6 @@ class ThoughtGraph:
             self._known.setdefault(self.form(thought.content, thought.depth), id)
         if thought.done:
             self._finals.append(thought)
-
-    def _comparable(self, thought: Thought, critic: str | None) -> float | None:
-        score = self.score(thought, critic)
-        details: Json = None if score is None else score.details
-        if score is not None and isinstance(details, dict) and "compared" in cast("dict[str, Json]", details):
-            raise TaskError(
-                f"{score.critic!r} compares thoughts with each other, and its values of different sets say nothing "
-                "about each other: rank within one set, or fit them first"
-            )
-        return None if score is None else score.value
 
     # -- exports -------------------------------------------------------------------------------------------------
 
@@ -229,6 +233,11 @@ class ThoughtGraph:
         value = self.value(thought)
         words = " ".join(thought.text.split())[:60] or thought.id
         return words if value is None else f"{words} ({value:.3g})"
+
+
+def _compared(score: Score) -> tuple[str, ...]:
+    details: Json = score.details
+    return tuple(cast("dict[str, Json]", details).get("compared") or ()) if isinstance(details, dict) else ()
 
 
 def _pooled(scores: Sequence[Score]) -> Score:

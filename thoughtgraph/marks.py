@@ -56,13 +56,18 @@ def _object(thing: object) -> str:
 
 
 def _function(function: types.FunctionType) -> str:
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):
-        source = f"{function.__code__.co_code.hex()} {function.__code__.co_names}"
+    source = _source(function.__code__)
     cells = [_cell(cell) for cell in function.__closure__ or ()]
     body = f"{source} {mark(function.__defaults__)} {mark(function.__kwdefaults__)} {cells}"
     return f"{function.__module__}.{function.__qualname__}#{short(body)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _source(code: types.CodeType) -> str:
+    try:
+        return inspect.getsource(code)
+    except (OSError, TypeError):
+        return f"{code.co_code.hex()} {code.co_names}"
 
 
 def _cell(cell: types.CellType) -> str:

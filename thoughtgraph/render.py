@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import unicodedata
 from collections.abc import Mapping
@@ -101,7 +102,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
     if result.error:
         console.print(inert(result.error, 400), style="red")
     if where and result.reason in ("budget", "cancelled", "failed"):
-        console.print(f"go on with: thoughtgraph resume {result.run} --store {where}", markup=False, highlight=False)
+        line = f"go on with: thoughtgraph resume {result.run} --store {shlex.quote(where)}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def answer_text(answer: Json) -> str:

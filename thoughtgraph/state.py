@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model
 from thoughtgraph.prompt import Prompt, Prompter
-from thoughtgraph.thought import Json, Passage, Score, Thought
+from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class State:
     problem: Json
     x: str
     thoughts: tuple[Thought, ...]
-    passages: tuple[Passage, ...]
+    _known: tuple[Passage, ...]
     _graph: ThoughtGraph
     _tick: int
     _port: Port
@@ -68,7 +68,20 @@ class State:
 
     @property
     def phi(self) -> list[Thought]:
-        """The earlier thoughts that a prompt tells: the path without the root, then the other parents."""
+        """The earlier thoughts that a prompt tells: the path without the root, then the other parents.
+
+        Passages that were found on the way are knowledge, and stand in `passages`.
+        """
+        return [thought for thought in self._earlier if as_passage(thought) is None]
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """The knowledge K: the task's own passages, then those that are thoughts here, each once."""
+        found = [passage for thought in self._earlier if (passage := as_passage(thought))]
+        return tuple(dict.fromkeys((*self._known, *found)))
+
+    @property
+    def _earlier(self) -> list[Thought]:
         return self.path[1:] + list(self.thoughts[1:])
 
     @property

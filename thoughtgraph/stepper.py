@@ -11,6 +11,7 @@ from asyncio import events
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import contextmanager
+from inspect import iscoroutine
 from typing import Any
 
 from thoughtgraph.thought import Thought
@@ -19,6 +20,11 @@ from thoughtgraph.verbs import Effect, Gather, Next, Search
 RULE = (
     "a policy may await only its search (expand, score, gather, next): put I/O, sleeping and other awaitables in a "
     "generator or a critic"
+)
+
+STUBBORN = (
+    "a policy may not await while it is being withdrawn (in a finally, say): nobody is left to wait for the result; "
+    "what must still be asked belongs after the gather"
 )
 
 
@@ -57,7 +63,7 @@ class Stepper:
         self._asked = list[Effect]()
         self._strands: dict[str, Strand] = {}
         self._idle = list[Strand]()
-        self._root = Strand(policy(search), "0", None, 0)
+        self._root = Strand(_coroutine(policy, search), "0", None, 0)
         self._run(deque([(self._root, None, None)]))
 
     def ask(self) -> list[Effect]:
@@ -80,8 +86,8 @@ class Stepper:
 
     def close(self) -> None:
         """Withdraw everything and close the policy."""
-        self._withdraw(self._root)
         self.done = True
+        self._withdraw(self._root)
 
     def _resume(self, effect: Effect, value: Any, error: BaseException | None) -> None:
         strand = self._release(effect)
@@ -93,7 +99,16 @@ class Stepper:
             while ready and not self.done:
                 strand, value, error = ready.popleft()
                 if not strand.closed:
-                    self._step(strand, value, error, ready)
+                    self._try(strand, value, error, ready)
+
+    def _try(self, strand: Strand, value: Any, error: BaseException | None, ready: deque[Any]) -> None:
+        """One step; an error that comes out of it ends the whole policy."""
+        try:
+            self._step(strand, value, error, ready)
+        except BaseException:
+            if not self.done:
+                self.close()
+            raise
 
     def _step(self, strand: Strand, value: Any, error: BaseException | None, ready: deque[Any]) -> None:
         """Run a strand to its next await, its end, or its error."""
@@ -170,20 +185,44 @@ class Stepper:
         return self._strands.pop(effect.key)
 
     def _withdraw(self, strand: Strand, cancelled: list[Effect] | None = None) -> None:
-        """Close a strand and all below it; what is in flight is dropped, or listed to be `cancelled`."""
+        """Close a strand and all below it, innermost first; what is in flight is dropped, or listed as `cancelled`.
+
+        All are closed, whatever one of them does; the first error comes out at the end.
+        """
+        below, errors = [strand], list[Exception]()
+        for one in below:  # grows as it is walked: gathers may nest deeper than Python recurses
+            below += reversed(one.waiting.strands) if isinstance(one.waiting, Join) else ()
+        for one in reversed(below):
+            try:
+                self._shut(one, cancelled)
+            except Exception as error:  # noqa: BLE001
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _shut(self, strand: Strand, cancelled: list[Effect] | None) -> None:
         waiting, strand.waiting = strand.waiting, None
         if isinstance(waiting, Effect) and waiting.key in self.waiting:
             self._release(waiting)
             if cancelled is not None:
                 cancelled.append(waiting)
-        elif isinstance(waiting, Join):
-            for part in waiting.strands:
-                self._withdraw(part, cancelled)
         elif isinstance(waiting, Next) and strand in self._idle:
             self._idle.remove(strand)
-        if not strand.closed:
-            strand.closed = True
+        if strand.closed:
+            return
+        strand.closed = True
+        try:
             strand.coroutine.close()
+        except RuntimeError as error:
+            stubborn = "ignored GeneratorExit" in str(error)
+            raise (TypeError(STUBBORN) if stubborn else error) from None
+
+
+def _coroutine(policy: Any, search: Search) -> Coroutine[Any, Any, Any]:
+    thinking = policy(search)
+    if not iscoroutine(thinking):
+        raise TypeError(f"the policy {policy!r:.200} gave {thinking!r:.80}: expected what an `async def` gives")
+    return thinking
 
 
 def _no_generators(_: Any) -> None:

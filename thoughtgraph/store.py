@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from thoughtgraph.errors import StoreError
 from thoughtgraph.model import Reply
-from thoughtgraph.thought import Thought
+from thoughtgraph.thought import Thought, clean
 from thoughtgraph.trace import Event, Expanded, Record, Settled, Started, adapter
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class SQLiteStore:
         if hash not in self._kept:
             with self._speaking():
                 self._begin()
-                self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hash, text))
+                self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hash, clean(text)))
             self._kept.add(hash)
         return hash
 
@@ -344,7 +344,7 @@ class SQLiteStore:
 
     def _shorten(self, item: Any) -> Any:
         """The same item with its long texts kept aside, by hash."""
-        if isinstance(item, Expanded) and any(_long(thought.content) for thought in item.thoughts):
+        if isinstance(item, Expanded) and any(_long(t.content) or _kept(t.content) for t in item.thoughts):
             return replace(item, thoughts=tuple(replace(t, content=self._aside(t.content)) for t in item.thoughts))
         if isinstance(item, Started):
             return replace(item, root=replace(item.root, content=self._aside(item.root.content)))
@@ -353,10 +353,13 @@ class SQLiteStore:
         return item
 
     def _aside(self, content: Any) -> Any:
+        if _kept(content):  # somebody's own content looks like ours
+            return {"$as_is": content}
         return {"$text": self.keep(content)} if _long(content) else content
 
     def _reply(self, reply: Reply) -> Reply:
-        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if len(reply.text) > LONG else reply
+        aside = len(reply.text) > LONG or reply.finish.startswith("$text ")
+        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if aside else reply
 
     def _lengthen(self, item: Any) -> Any:
         if isinstance(item, Expanded):
@@ -368,16 +371,21 @@ class SQLiteStore:
         return item
 
     def _whole(self, thought: Thought) -> Thought:
-        content = thought.content
-        aside = isinstance(content, dict) and list(cast("dict[str, Any]", content)) == ["$text"]
-        hash = cast("dict[str, str]", content)["$text"] if aside else ""
-        return replace(thought, content=self.text(hash)) if aside else thought
+        if not _kept(thought.content):
+            return thought
+        ((how, inside),) = thought.content.items()
+        return replace(thought, content=self.text(inside) if how == "$text" else inside)
 
     def _spoken(self, reply: Reply) -> Reply:
         if not reply.finish.startswith("$text "):
             return reply
         _, hash, finish = reply.finish.split(" ", 2)
         return Reply(self.text(hash), finish)
+
+
+def _kept(content: Any) -> bool:
+    """Whether a content stands for another: a text that is kept aside, or one that would look so."""
+    return isinstance(content, dict) and list(cast("dict[str, Any]", content)) in (["$text"], ["$as_is"])
 
 
 def _long(content: Any) -> bool:

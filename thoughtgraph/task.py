@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.protocols import Critic, Generator
-from thoughtgraph.thought import Json, Passage, Thought, as_json, as_text
+from thoughtgraph.thought import Json, Passage, Thought, as_json, as_text, clean
 
 Claim = Callable[[Sequence[Thought]], Json | None]
 """What a path of thoughts (root first) claims to be the answer; None if it claims nothing."""
@@ -64,8 +64,7 @@ class Task:
         as_json(self.start, "the task's start")
         if not self.actions:
             raise TaskError('the task has no action: expected at least one, as in actions={"step": my_generator}')
-        if not self.x:
-            object.__setattr__(self, "x", as_text(self.problem))
+        object.__setattr__(self, "x", clean(self.x or as_text(self.problem)))
 
     def action(self, name: str | None) -> str:
         """The action that a policy means by `name`; `TaskError` with the names there are."""

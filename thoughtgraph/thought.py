@@ -105,16 +105,29 @@ def as_text(content: Json) -> str:
     return "" if content is None else json.dumps(content, ensure_ascii=False)
 
 
+def as_passage(thought: Thought) -> Passage | None:
+    """The passage that a thought holds: its content is a dict with a text under "passage"; None for other thoughts."""
+    content: Json = thought.content
+    held = cast("dict[str, Json]", content) if isinstance(content, dict) else {}
+    text = held.get("passage")
+    return Passage(text, as_text(held.get("source"))) if isinstance(text, str) else None
+
+
+def clean(text: str) -> str:
+    """Text that can be stored: half a character pair becomes a replacement sign."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def as_json(value: Json, what: str) -> Json:
     """`value` as plain JSON data, tuples as lists; `TaskError` naming `what` where it is not JSON."""
     if type(value) in PLAIN:
-        return value
+        return clean(value) if type(value) is str else value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, list | tuple):
         return [as_json(item, what) for item in cast("list[Json]", value)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in cast("dict[Json, Json]", value)):
-        return {key: as_json(item, what) for key, item in cast("dict[str, Json]", value).items()}
+        return {clean(key): as_json(item, what) for key, item in cast("dict[str, Json]", value).items()}
     found = cast("object", value)
     raise TaskError(
         f"{what} is {found!r:.80} ({type(found).__name__}): expected JSON data (None, bool, int, finite float, str, "

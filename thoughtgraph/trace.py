@@ -159,14 +159,14 @@ def fold(graph: ThoughtGraph, event: Event) -> None:
 
 
 def graph_of(events: Iterable[Event], key: Callable[[Json], Hashable] | None = None) -> ThoughtGraph:
-    """The graph that recorded events add up to. Cut-short events count until their whole version follows."""
+    """The graph that recorded events add up to. Cut-short events count until another version of them follows."""
     events = list(events)
-    whole = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
+    latest = {e.key: e for e in events if isinstance(e, Expanded | Scored)}
     graph: ThoughtGraph | None = None
     for event in events:
         if isinstance(event, Started):
             graph = ThoughtGraph(event.root, key)
-        elif graph is not None and not (isinstance(event, Expanded | Scored) and event.partial and event.key in whole):
+        elif graph is not None and not (isinstance(event, Expanded | Scored) and latest[event.key] is not event):
             fold(graph, event)
     if graph is None:
         raise ValueError("no graph without its first event: expected a Started among the events")

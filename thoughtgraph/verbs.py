@@ -105,7 +105,7 @@ class Search:
         With `first=k`, return as soon as k of them are done, with the results of those; the rest is withdrawn and
         what is in flight is cancelled. An error in one part withdraws the others and comes out here.
         """
-        return await Gather(parts, len(parts) if first is None else min(first, len(parts))) if parts else []
+        return await Gather(parts, len(parts) if first is None else max(0, min(first, len(parts)))) if parts else []
 
     def next(self) -> Awaitable[None]:
         """Wait for any completion: for a worker that has nothing to choose while others' work is in flight."""

@@ -1,1 +1,6 @@
+"""Actions: from the thoughts of a state, new drafts. One generator a file."""
 
+from thoughtgraph.generators.propose import Propose
+from thoughtgraph.generators.sample import Sample
+
+__all__ = ["Propose", "Sample"]

@@ -117,7 +117,7 @@ class _Tree:
         leaf.edges = []
         for child in children:
             node = self.nodes.get(child.id) or self.nodes.setdefault(child.id, Node(child))
-            node.parents.append(leaf)
+            node.parents += (leaf,)
             leaf.edges.append(Edge(node, child.prior / total))
             if self.solved is None and self.search.solved(child):
                 self.solved = child

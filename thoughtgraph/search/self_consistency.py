@@ -18,7 +18,7 @@ class SelfConsistency:
     """Draw answers in waves, let them vote, and stop once the leader is `sure` to stay ahead of the second.
 
     At most `n` chains; the first is drawn alone, and if its answer is of a kind that cannot be compared (a poem),
-    that one call is all. Four equal answers in a row end it at the default `sure`; `sure=1` draws all `n`.
+    that one call is all. With a goal test, the first answer that passes it ends the search. Four equal answers in a row end it at the default `sure`; `sure=1` draws all `n`.
     """
 
     n: int = 16
@@ -48,6 +48,8 @@ class SelfConsistency:
         return self._leader(search, search.graph.finals)
 
     def _decided(self, search: Search, ends: Sequence[Thought]) -> bool:
+        if search.task.goal is not None:
+            return any(search.solved(end) for end in ends)
         votes = sorted((len(v) for v in tally(search.task, search.graph, ends).values()), reverse=True)
         if not votes:
             return any(search.claim(end) is not None for end in ends)

@@ -20,7 +20,7 @@ class Node:
     def __init__(self, thought: Thought) -> None:
         self.thought = thought
         self.edges: list[Edge] | None = None
-        self.parents = list[Node]()
+        self.parents: tuple[Node, ...] = ()
         self.visits, self.total, self.peak = 0, 0.0, float("-inf")
         self.closed, self.pending = thought.done, False
 

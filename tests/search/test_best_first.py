@@ -1,0 +1,5 @@
+"""BestFirst."""
+from thoughtgraph.search import BestFirst
+from thoughtgraph.testing import PolicyContract
+class TestBestFirst(PolicyContract):
+    policy = BestFirst()

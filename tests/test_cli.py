@@ -1,0 +1,184 @@
+"""The command line: answers on standard output, everything else on standard error, and an exit status that means it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+from loopback import Loopback, Status
+from typer.testing import CliRunner, Result
+
+from thoughtgraph.cli import app
+from thoughtgraph.tasks.game24 import check
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's models, keys or runs."""
+    for name in ("TG_MODEL", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def call(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, arguments, input=stdin)
+
+
+def solve(*arguments: str) -> tuple[int, dict]:
+    done = call("solve", *arguments, "--json")
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_a_puzzle_is_solved_with_nothing_but_json_on_standard_output():
+    status, told = solve("--task", "game24", "4 9 10 13")
+    assert status == 0
+    assert check("4 9 10 13", told["answer"])
+    assert told["reason"] == "answered"
+    assert set(told["usage"]) >= {"calls", "requests", "prompt_tokens", "completion_tokens", "usd", "seconds"}
+    assert told["usage"]["calls"] == 0
+
+
+def test_a_puzzle_without_a_solution_ends_with_status_1_and_no_guess():
+    status, told = solve("--task", "game24", "1 1 1 1")
+    assert (status, told["answer"], told["reason"]) == (1, None, "exhausted")
+
+
+def test_an_answer_without_json_is_alone_on_standard_output():
+    done = call("solve", "--task", "game24", "4 9 10 13")
+    assert done.exit_code == 0
+    assert check("4 9 10 13", done.stdout.strip())
+    assert "expansions" in done.stderr
+
+
+def test_the_problem_may_come_from_standard_input():
+    done = call("solve", "--task", "game24", "-", "--json", stdin="4 9 10 13\n")
+    assert check("4 9 10 13", json.loads(done.stdout)["answer"])
+
+
+def test_a_second_task_runs_through_the_same_command():
+    status, told = solve("--task", "blocksworld", "B on A, A on table, C on table; goal: A on B, B on C")
+    assert status == 0
+    assert "unstack" in told["answer"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["What is 2 + 2?"], ["model", "TG_MODEL", "--model"]),
+        (["What is 2 + 2?", "--model", "opnai:gpt-5"], ["opnai:gpt-5", "openai:"]),
+        (["--task", "game24", "4 9 10"], ["4 9 10", "four"]),
+        (["--task", "game24", "four nine ten"], ["four"]),
+        (["--task", "game25", "4 9 10 13"], ["game25", "did you mean game24"]),
+        (["--task", "game24", "4 9 10 13", "--policy", "mtcs"], ["mtcs", "did you mean mcts"]),
+        (["--task", "game24", "4 9 10 13", "--policy", "mcts(simulation=3)"], ["did you mean simulations"]),
+        (["--task", "game24", "4 9 10 13", "--policy", "mcts(simulations=0)"], ["simulations", "at least 1"]),
+        (["--task", "game24", "4 9 10 13", "--policy", "__import__('os')"], ["policy"]),
+        (["--task", "game24", "4 9 10 13", "--budget-calls", "-1"], ["calls", "-1", "at least 0"]),
+        (["--task", "game24", "4 9 10 13", "--store", "/dev/null/runs.db"], ["/dev/null/runs.db", "--no-store"]),
+        (["", "--model", "openai:m"], ["question"]),
+    ],
+)
+def test_a_usage_error_says_what_was_found_and_what_to_do(arguments: list[str], words: list[str]):
+    done = call("solve", *arguments, "--json")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    for word in words:
+        assert word in done.stderr
+
+
+def test_a_run_that_its_budget_stops_goes_on_with_a_larger_one(tmp_path: Path):
+    store = ["--store", str(tmp_path / "runs.db")]
+    status, first = solve("--task", "game24", "3 3 8 8", "--policy", "mcts", "--budget-expansions", "5", *store)
+    assert (status, first["reason"], first["usage"]["expansions"]) == (1, "budget", 5)
+    done = call("resume", first["run"], "--budget-expansions", "500", "--json", *store)
+    assert done.exit_code == 0
+    assert check("3 3 8 8", json.loads(done.stdout)["answer"])
+
+
+def test_show_lists_runs_and_shows_one(tmp_path: Path):
+    store = ["--store", str(tmp_path / "runs.db")]
+    _, told = solve("--task", "game24", "4 9 10 13", *store)
+    assert told["run"] in call("show", *store).stdout
+    shown = call("show", told["run"], *store)
+    assert shown.exit_code == 0
+    assert "answered" in shown.stdout
+    graph = json.loads(call("show", told["run"], "--json", *store).stdout)["graph"]
+    assert graph["nodes"][0]["id"] == "root"
+
+
+def test_a_run_or_store_that_is_not_there_is_a_usage_error(tmp_path: Path):
+    assert call("show", "--store", str(tmp_path / "none.db")).exit_code == 2
+    solve("--task", "game24", "4 9 10 13", "--store", str(tmp_path / "runs.db"))
+    done = call("resume", "nothing", "--store", str(tmp_path / "runs.db"))
+    assert done.exit_code == 2
+    assert "there is no run 'nothing'" in done.stderr
+
+
+def test_runs_go_to_the_users_data_folder_unless_told_otherwise(tmp_path: Path):
+    solve("--task", "game24", "4 9 10 13", "--no-store")
+    assert not list(tmp_path.rglob("runs.db"))
+    solve("--task", "game24", "4 9 10 13")
+    assert list(tmp_path.rglob("runs.db"))
+
+
+def test_a_shipped_task_ignores_a_model_that_only_the_environment_names(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TG_MODEL", "openai:expensive")
+    status, told = solve("--task", "game24", "4 9 10 13")
+    assert (status, told["usage"]["calls"]) == (0, 0)
+
+
+def test_a_question_goes_to_the_named_model():
+    with Loopback(lambda prompt, draw: "Step by step.\nAnswer: 3") as server:
+        status, told = solve("How many r's?", "--model", "openai:small", "--base-url", server.base_url)
+    assert (status, told["answer"], told["usage"]["calls"]) == (0, "3", 4)
+    assert server.bodies[0]["model"] == "small"
+
+
+def test_the_default_budget_is_said():
+    with Loopback(lambda prompt, draw: "Answer: 3") as server:
+        done = call("solve", "How many?", "--model", "openai:small", "--base-url", server.base_url)
+    assert "16 calls" in done.stderr
+
+
+def test_a_wrong_key_is_not_tried_again_and_ends_with_status_1():
+    with Loopback(faults=repeat(Status(401, "no such key"))) as server:
+        done = call("solve", "How many?", "--model", "openai:small", "--base-url", server.base_url, "--json")
+    assert server.requests == 1
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert (told["reason"], told["answer"]) == ("failed", None)
+    assert "OPENAI_API_KEY" in done.stderr
+
+
+def test_the_demo_runs_offline_and_shows_what_each_policy_paid():
+    done = call("demo")
+    assert done.exit_code == 0
+    assert "expansions" in done.stdout
+    rows = json.loads(call("demo", "--json").stdout)
+    assert len({row["policy"] for row in rows}) == 3
+    assert all(row["usage"]["calls"] == 0 for row in rows)
+
+
+def test_ctrl_c_ends_in_a_valid_result_and_the_line_that_goes_on(tmp_path: Path):
+    """A real process and a real signal."""
+    store = tmp_path / "runs.db"
+    with Loopback(lambda prompt, draw: "Answer: 3", latency=30) as server:
+        command = [sys.executable, "-m", "thoughtgraph.cli", "solve", "How many?", "--model", "openai:small"]
+        where = ["--base-url", server.base_url, "--store", str(store), "--json"]
+        work = subprocess.Popen(
+            [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
+        deadline = time.monotonic() + 20
+        while not server.requests and time.monotonic() < deadline:
+            time.sleep(0.02)
+        work.send_signal(signal.SIGINT)
+        out, err = work.communicate(timeout=20)
+    assert work.returncode == 130
+    told = json.loads(out)
+    assert (told["reason"], told["answer"]) == ("cancelled", None)
+    assert f"thoughtgraph resume {told['run']} --store {store}" in err

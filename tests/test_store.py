@@ -1,0 +1,316 @@
+"""The stores: the contract, and what a SQLite file must survive."""
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from thoughtgraph.budget import Budget, Usage
+from thoughtgraph.errors import StoreError
+from thoughtgraph.model import Reply
+from thoughtgraph.store import MemoryStore, SQLiteStore
+from thoughtgraph.testing import StoreContract
+from thoughtgraph.thought import ROOT, Thought
+from thoughtgraph.trace import Expanded, Settled, Started
+
+
+class TestMemoryStore(StoreContract):
+    def store(self, tmp_path):
+        return MemoryStore()
+
+
+class TestSQLiteStore(StoreContract):
+    def store(self, tmp_path):
+        return SQLiteStore(tmp_path / "runs.db")
+
+    def reopen(self, store, tmp_path):
+        store.close()
+        return SQLiteStore(tmp_path / "runs.db")
+
+
+class TestSQLiteStoreWithFullSync(TestSQLiteStore):
+    def store(self, tmp_path):
+        return SQLiteStore(tmp_path / "runs.db", synchronous="FULL")
+
+
+def begin(store, run="a"):
+    store.append(run, Started(run, Thought(ROOT, (), "", None), "toy", "x", 0, {}, Budget(), created="2026"))
+
+
+def step(number: int, size: int = 10) -> Expanded:
+    thought = Thought(f"t{number}", (ROOT,), "step", f"{number} " * size, depth=1)
+    return Expanded(f"0.{number}", "step", (ROOT,), 1, (thought.id,), (thought,))
+
+
+def filled(path: Path, count: int = 50) -> SQLiteStore:
+    store = SQLiteStore(path)
+    begin(store)
+    for number in range(count):
+        store.append("a", step(number, size=200))
+        store.note("a", Settled(number, (Reply("word " * 100),), Usage(calls=1)))
+        store.flush()
+    return store
+
+
+def numbers(store) -> list[str]:
+    return [event.key for event in store.events("a") if isinstance(event, Expanded)]
+
+
+# -- owners and processes ----------------------------------------------------------------------------------------------
+
+
+def test_two_stores_on_one_file_cannot_own_the_same_run(tmp_path):
+    one, two = SQLiteStore(tmp_path / "runs.db"), SQLiteStore(tmp_path / "runs.db")
+    one.claim("a")
+    with pytest.raises(StoreError, match="run a .* has another owner .* wait for it to end"):
+        two.claim("a")
+    two.claim("b")
+    one.release("a")
+    two.claim("a")
+    one.close()
+    two.close()
+
+
+def test_closing_gives_up_every_run_and_leaves_no_lock_behind(tmp_path):
+    store = SQLiteStore(tmp_path / "runs.db")
+    store.claim("a")
+    store.claim("../b/\x00c")
+    store.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.db"]
+
+
+def test_a_killed_owner_owns_nothing(tmp_path):
+    path = tmp_path / "runs.db"
+    code = (
+        "import os, sys, signal; from thoughtgraph.store import SQLiteStore; s = SQLiteStore(sys.argv[1]); "
+        "s.claim('a'); print('claimed', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False, env=there())
+    assert (done.stdout, done.returncode) == ("claimed\n", -9)
+    store = SQLiteStore(path)
+    store.claim("a")
+    store.close()
+
+
+WRITER = """
+import sys
+from thoughtgraph.budget import Budget
+from thoughtgraph.store import SQLiteStore
+from thoughtgraph.thought import ROOT, Thought
+from thoughtgraph.trace import Expanded, Started
+path, run = sys.argv[1:]
+store = SQLiteStore(path)
+store.claim(run)
+store.append(run, Started(run, Thought(ROOT, (), "", None), "toy", "x", 0, {}, Budget()))
+for number in range(200):
+    store.keep(f"{number} is a text that both keep")
+    store.append(run, Expanded(f"0.{number}", "step", (ROOT,), 1, (), ()))
+    if number % 3 == 0:
+        store.flush()
+store.close()
+"""
+
+
+def there() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def test_processes_write_to_one_file_at_once(tmp_path):
+    path, runs = tmp_path / "runs.db", ["a", "b", "c"]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, run], env=there()) for run in runs]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    store = SQLiteStore(path)
+    assert sorted(store.runs()) == runs
+    for run in runs:
+        assert [e.key for e in store.events(run)[1:]] == [f"0.{n}" for n in range(200)]
+    store.close()
+
+
+# -- damage ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_flushed_survives_a_copy_of_the_files_and_what_was_not_is_gone(tmp_path):
+    store = filled(tmp_path / "runs.db", 5)
+    store.append("a", step(5))  # not flushed
+    copied(tmp_path, tmp_path / "copy")
+    store.close()
+    again = SQLiteStore(tmp_path / "copy" / "runs.db")
+    assert numbers(again) == [f"0.{n}" for n in range(5)]
+    again.close()
+
+
+def copied(source: Path, target: Path) -> Path:
+    target.mkdir()
+    for name in ("runs.db", "runs.db-wal"):
+        shutil.copy(source / name, target / name)
+    return target
+
+
+def test_a_wal_cut_anywhere_opens_with_a_prefix_of_the_run(tmp_path):
+    store = filled(tmp_path / "runs.db")
+    whole = [f"0.{n}" for n in range(50)]
+    size = (tmp_path / "runs.db-wal").stat().st_size
+    assert size > 50_000
+    rng, lengths = random.Random(0), []
+    for number in range(25):
+        folder = copied(tmp_path, tmp_path / str(number))
+        os.truncate(folder / "runs.db-wal", rng.randrange(size))
+        try:
+            again = SQLiteStore(folder / "runs.db")
+        except StoreError as error:
+            assert "is not a file of thoughtgraph's runs" in str(error)  # cut before the file was made
+            continue
+        found = numbers(again) if again.runs() else []
+        assert found == whole[: len(found)]
+        lengths.append(len(found))
+        begin(again, "b")
+        again.close()
+    assert len(set(lengths)) > 10
+    store.close()
+
+
+def untouched(path: Path, match: str) -> None:
+    """Opening `path` is a StoreError, and no byte changes (SQLite may lay its own working files beside it)."""
+    before = {p.name: p.read_bytes() for p in path.parent.iterdir() if p.is_file()}
+    with pytest.raises(StoreError, match=match):
+        SQLiteStore(path)
+    after = {p.name: p.read_bytes() for p in path.parent.iterdir() if p.is_file()}
+    assert after.items() >= before.items()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9, 0.999])
+def test_a_truncated_file_is_an_error_and_stays_as_it_is(tmp_path, share):
+    path = tmp_path / "runs.db"
+    filled(path).close()
+    os.truncate(path, int(path.stat().st_size * share))
+    untouched(path, "is damaged .* restore it from a copy")
+
+
+def test_a_file_with_a_page_of_rubbish_is_an_error_and_stays_as_it_is(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path).close()
+    body = bytearray(path.read_bytes())
+    body[8192:12288] = b"\xff" * 4096
+    path.write_bytes(body)
+    untouched(path, "is damaged")
+
+
+def test_a_file_of_another_schema_is_an_error_that_says_which(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    untouched(path, "schema version 99, and this thoughtgraph reads version 1")
+
+
+def test_another_programs_database_is_left_alone(tmp_path):
+    path = tmp_path / "bank.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE money (x)")
+    db.close()
+    untouched(path, "not a file of thoughtgraph's runs")
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path):
+    path = tmp_path / "thesis.txt"
+    path.write_text("All happy families are alike. " * 1000)
+    untouched(path, "damaged|not a file of thoughtgraph")
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    path = tmp_path / "runs.db"
+    path.touch()
+    store = SQLiteStore(path)
+    assert store.runs() == []
+    store.close()
+
+
+def test_a_row_that_does_not_read_is_an_error_that_names_the_run(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path, 3).close()
+    with sqlite3.connect(path) as db:
+        db.execute("""UPDATE events SET body = '{"kind": "expanded"}' WHERE seq = 2""")
+    db.close()
+    store = SQLiteStore(path)
+    with pytest.raises(StoreError, match="damaged .*run a holds a row that does not read"):
+        store.events("a")
+    store.close()
+
+
+# -- places that cannot be written ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_in_place_of_the_file_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(StoreError, match="cannot be used .* name another file with store="):
+        SQLiteStore(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(StoreError, match="cannot be used"):
+        SQLiteStore(tmp_path / "nowhere" / "runs.db")
+
+
+def test_a_place_that_refuses_files_is_an_error_that_says_what_to_do():
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc here")
+    with pytest.raises(StoreError, match="cannot be used"):
+        SQLiteStore("/proc/runs.db")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_an_error_that_says_what_to_do(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path, 3).close()
+    path.chmod(0o400)
+    with pytest.raises(StoreError, match="cannot be used"):
+        SQLiteStore(path)
+
+
+def test_a_full_disk_is_an_error_and_what_was_flushed_before_is_whole(tmp_path):
+    path = tmp_path / "runs.db"
+    store = filled(path, 5)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages + 4}")
+
+    def much():
+        for number in range(5, 500):
+            store.append("a", step(number, size=500))
+            store.flush()
+
+    with pytest.raises(StoreError, match="full.*free space"):
+        much()
+    store._db.execute("PRAGMA max_page_count = 1000000")
+    held = numbers(store)
+    assert held == [f"0.{n}" for n in range(len(held))]
+    assert len(held) >= 5
+    store.append("a", step(len(held)))  # space was made: the run goes on without a gap
+    store.flush()
+    assert numbers(store) == [f"0.{n}" for n in range(len(held) + 1)]
+    texts = {event.thoughts[0].content for event in store.events("a")[1:]}
+    assert len(texts) == len(held) + 1
+    store.close()
+    again = SQLiteStore(path)
+    assert len(numbers(again)) == len(held) + 1
+    again.close()
+
+
+def test_an_unknown_word_for_synchronous_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match='expected "NORMAL" or "FULL"'):
+        SQLiteStore(tmp_path / "runs.db", synchronous="OFF")
+
+
+def test_a_long_text_is_stored_once_however_often_it_is_used(tmp_path):
+    store = SQLiteStore(tmp_path / "runs.db")
+    begin(store)
+    text = "x" * 100_000
+    for number in range(50):
+        thought = Thought(f"t{number}", (ROOT,), "step", text, depth=1)
+        store.append("a", Expanded(f"0.{number}", "step", (ROOT,), 1, (thought.id,), (thought,)))
+    store.close()
+    assert (tmp_path / "runs.db").stat().st_size < 300_000

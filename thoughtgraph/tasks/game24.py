@@ -1,0 +1,516 @@
+"""Game of 24 (Yao et al., 2023): four numbers, each used once, + - * / and brackets, must make 24. All exact."""
+
+from __future__ import annotations
+
+import ast
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from operator import add, mul, sub
+from typing import NamedTuple
+
+from thoughtgraph.critics.value import Value
+from thoughtgraph.errors import TaskError, Unparsable
+from thoughtgraph.prompt import Prompt, Prompter
+from thoughtgraph.replies import lines, plain, spoken
+from thoughtgraph.state import State
+from thoughtgraph.task import Task
+from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
+from thoughtgraph.verbs import ALL
+
+TARGET = Fraction(24)
+LARGEST = 99
+"""The largest number that a puzzle may hold; the card game goes to 13."""
+
+OPERATORS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {"+": add, "-": sub, "*": mul, "/": Fraction}
+FACTORS = {1, 2, 3, 4, 6, 8, 12, 24}
+"""The whole numbers that divide 24."""
+
+
+def game24(problem: str, local: bool = True) -> Task:
+    """The puzzle `problem`, as in "4 9 10 13".
+
+    A thought is one step, {"text": "10 - 4 = 6 (left: 6 9 13)", "steps": [["10", "-", "4"]], "left": ["6", "9",
+    "13"]}, numbers as exact fractions; a whole answer brings all its steps at once. Steps that leave the same numbers
+    are equal. "step" makes every legal move and "reason" plays at random to the end, or both ask a model if not
+    `local`. `TaskError` for what is no puzzle.
+    """
+    numbers = read(problem)
+    x = " ".join(map(str, numbers))
+    stepping = legal_moves if local else Propose(proposing)
+    reasoning = Rollout() if local else Chain(chaining)
+    judging = promise if local else Judge(Value(valuing, samples=3))
+    return Task(
+        problem=x,
+        actions={"step": stepping, "reason": reasoning},
+        critics={"value": judging},
+        start={"text": x, "steps": [], "left": list(map(str, numbers))},
+        claim=claim,
+        goal=goal,
+        key=key,
+        name="game24",
+        policy="dfs" if local else "tot",
+        recipe={"name": "game24", "problem": x, "local": local},
+    )
+
+
+def read(problem: str) -> list[int]:
+    """The four numbers of a puzzle; `TaskError` says why it is none."""
+    words = re.split(r"[\s,]+", problem.strip())
+    if not all(re.fullmatch(r"[0-9]{1,2}", word) and int(word) for word in words) or len(words) != 4:
+        raise TaskError(
+            f"the puzzle is {problem!r:.80}: expected four whole numbers from 1 to {LARGEST} with spaces between them, "
+            'as in "4 9 10 13"'
+        )
+    return [int(word) for word in words]
+
+
+# -- what the problem's statement says ---------------------------------------------------------------------------
+
+
+def claim(path: Sequence[Thought]) -> str | None:
+    """The steps of a finished path as one expression, "(10 - 4) * (13 - 9) = 24"; an illegal one as it was given."""
+    made = composed(path)
+    return f"{made.text} = {made.value}" if made else path[-1].content.get("answer")
+
+
+def goal(path: Sequence[Thought]) -> bool:
+    """Whether the steps are legal, use every number once, and make 24: worked out again from the first step on."""
+    if path[-1].content["left"] != [str(TARGET)]:
+        return False
+    made = composed(path)
+    return made is not None and made.value == TARGET
+
+
+def key(content: Json) -> tuple[str, ...] | None:
+    """Steps are equal where they leave the same numbers. Whole answers are votes, and votes are never merged."""
+    return tuple(content["left"]) if len(content["steps"]) == 1 else None
+
+
+class Term(NamedTuple):
+    """A number that is left, and how it was made; `rank` is 1 for a sum, 2 for a product, 3 for a plain number."""
+
+    value: Fraction
+    text: str
+    rank: int = 3
+
+
+def composed(path: Sequence[Thought]) -> Term | None:
+    """The one number that the steps of a path leave; None where a step is illegal or more than one number is left."""
+    pool = [Term(Fraction(number), number) for number in path[0].content["left"]]
+    try:
+        for a, op, b in (step for thought in path[1:] for step in thought.content["steps"]):
+            x, y = (pool.pop([term.value for term in pool].index(Fraction(number))) for number in (a, b))
+            pool.append(Term(OPERATORS[op](x.value, y.value), *_written(x, op, y)))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return pool[0] if len(pool) == 1 else None
+
+
+def _written(x: Term, op: str, y: Term) -> tuple[str, int]:
+    """`x op y` with the brackets that it needs and no others."""
+    rank = 1 if op in "+-" else 2
+    left = x.text if x.rank >= rank else f"({x.text})"
+    right = y.text if y.rank > rank or (y.rank == rank and op in "+*") else f"({y.text})"
+    return f"{left} {op} {right}", rank
+
+
+# -- legal moves -------------------------------------------------------------------------------------------------
+
+
+class Move(NamedTuple):
+    """One step: the operation, and the numbers that it leaves, sorted."""
+
+    a: str
+    op: str
+    b: str
+    result: str
+    left: tuple[str, ...]
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """The thought's content."""
+        text = f"{self.a} {self.op} {self.b} = {self.result} (left: {' '.join(self.left)})"
+        return {"text": text, "steps": [[self.a, self.op, self.b]], "left": list(self.left)}
+
+    @property
+    def draft(self) -> Draft:
+        """The thought; with one number left it is done."""
+        return Draft(self.content, done=len(self.left) == 1)
+
+
+@lru_cache(maxsize=8192)
+def moves(left: tuple[str, ...]) -> tuple[Move, ...]:
+    """Every legal step from these numbers, one for each set of numbers that can be left.
+
+    The smaller number is never subtracted from: a minus sign can be carried on to the step that takes it away again,
+    so that nothing is lost by it, and half the positions are saved.
+    """
+    numbers = [Fraction(number) for number in left]
+    made = dict[tuple[str, ...], Move]()
+    for i, j in combinations(range(len(numbers)), 2):
+        rest = numbers[:i] + numbers[i + 1 : j] + numbers[j + 1 :]
+        low, high = sorted((numbers[i], numbers[j]))
+        for move in _operations(high, low, rest):
+            made.setdefault(move.left, move)
+    return tuple(made.values())
+
+
+def _operations(a: Fraction, b: Fraction, rest: Sequence[Fraction]) -> Iterable[Move]:
+    """What two numbers, the larger first, come to."""
+    yield step(a, "+", b, rest)
+    yield step(a, "-", b, rest)
+    yield step(a, "*", b, rest)
+    if b:
+        yield step(a, "/", b, rest)
+    if a:
+        yield step(b, "/", a, rest)
+
+
+def step(a: Fraction, op: str, b: Fraction, rest: Sequence[Fraction]) -> Move:
+    """The move `a op b` where `rest` stays; `ZeroDivisionError` for a division by 0."""
+    result = OPERATORS[op](a, b)
+    return Move(str(a), op, str(b), str(result), tuple(str(number) for number in sorted([*rest, result])))
+
+
+def left_of(thought: Thought) -> tuple[str, ...]:
+    """The numbers that a thought leaves."""
+    return tuple(thought.content["left"])
+
+
+# -- thinking without a model ------------------------------------------------------------------------------------
+
+
+def legal_moves(state: State, n: int) -> list[Draft]:
+    """Every legal step from the numbers left; none from a single number."""
+    return [move.draft for move in moves(left_of(state.thought))[:n]]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Whole answers by legal steps drawn at random; `width` of them where nobody says how many."""
+
+    width: int = 8
+
+    def __call__(self, state: State, n: int) -> list[Draft]:
+        """Play to the end `n` times."""
+        rng, left = state.rng, left_of(state.thought)
+        return [self._play(left, rng) for _ in range(self.width if n == ALL else n) if len(left) > 1]
+
+    def _play(self, left: tuple[str, ...], rng: random.Random) -> Draft:
+        played = list[Move]()
+        while len(left) > 1:
+            played.append(rng.choice(moves(left)))
+            left = played[-1].left
+        contents = [move.content for move in played]
+        steps = [content["steps"][0] for content in contents]
+        return Draft({"text": "\n".join(c["text"] for c in contents), "steps": steps, "left": list(left)}, done=True)
+
+
+def promise(states: Sequence[State]) -> list[Score]:
+    """How near to 24 the numbers left look, in [0, 1].
+
+    One operation is looked ahead where two numbers are left, and that is right; more numbers are judged by how many
+    divide 24 or are at least whole, and that is often wrong.
+    """
+    finished = (float(goal(state.path)) if state.thought.done else None for state in states)
+    return [
+        Score(_promise(left_of(state.thought)) if value is None else value)
+        for state, value in zip(states, finished, strict=True)
+    ]
+
+
+@lru_cache(maxsize=8192)
+def _promise(left: tuple[str, ...]) -> float:
+    if len(left) == 2:
+        return float(any(move.result == str(TARGET) for move in moves(left)))
+    numbers = [Fraction(number) for number in left]
+    return sum(1.0 if number in FACTORS else (number.denominator == 1) / 3 for number in numbers) / len(numbers)
+
+
+# -- thinking with a model ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Propose:
+    """The legal ones of the steps that a model proposes, one a line; nothing is asked where nothing can follow."""
+
+    prompter: Prompter
+
+    async def __call__(self, state: State, n: int) -> list[Draft]:
+        """One call, drawn once more where it brings no legal step."""
+        left = left_of(state.thought)
+        replies = await state.ask(self.prompter, 1, lambda text: proposed(text, left)) if len(left) > 1 else []
+        return [move.draft for reply in replies for move in reply[:n]]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Chain of thought: whole answers from the numbers left, as a model writes them, right or wrong; one call each."""
+
+    prompter: Prompter
+    width: int = 5
+
+    async def __call__(self, state: State, n: int) -> list[Draft]:
+        """`n` answers; `width` of them where nobody says how many."""
+        wanted = self.width if n == ALL else n
+        return await state.ask(self.prompter, wanted, answered) if len(left_of(state.thought)) > 1 else []
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model's judgement of open positions; of finished ones the goal test is sure, and costs nothing."""
+
+    opinion: Value
+
+    async def __call__(self, states: Sequence[State]) -> list[Score]:
+        """One score each."""
+        unsettled = [state for state in states if not state.thought.done]
+        judged = iter(await self.opinion(unsettled) if unsettled else [])
+        return [Score(float(goal(state.path))) if state.thought.done else next(judged) for state in states]
+
+
+NUMBER = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+EXPRESSION = re.compile(r"[\d(][\d\s+\-*/()]*[\d)]")
+STEP = re.compile(rf"\(?({NUMBER})\)?\s*([-+*/])\s*\(?({NUMBER})\)?\s*=\s*(?:approx\.?\s*)?({NUMBER})")
+SIGNS = str.maketrans("×·∗⋅÷−–≈", "****/--=", "$~")
+LATEX = {r"\times": "*", r"\cdot": "*", r"\div": "/"}
+
+
+def proposed(text: str, left: Sequence[str]) -> list[Move]:
+    """The legal steps in a reply, worked out anew; `Unparsable` where there is none."""
+    found = (_proposal(plain(line), left) for line in lines(ascii_signs(spoken(text))))
+    legal = {move.left: move for move in reversed([move for move in found if move])}
+    if not legal:
+        raise Unparsable(f"no line is a legal step from {' '.join(left)}")
+    return list(legal.values())[::-1]
+
+
+def _proposal(line: str, left: Sequence[str]) -> Move | None:
+    """The step that a line makes; None unless its numbers are among those left and its arithmetic is right."""
+    found = STEP.search(line)
+    if not found or re.search(r"[\d)]\s*[-+*/]\s*\(?$", line[: found.start()]):
+        return None
+    pool = [Fraction(number) for number in left]
+    try:
+        a, b = (pool.pop(_place(number, pool)) for number in found.group(1, 3))
+        move = step(a, found[2], b, pool)
+        return move if means(found[4], Fraction(move.result)) else None
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _place(written: str, pool: Sequence[Fraction]) -> int:
+    """Where the number that is written so stands; the nearest for a rounded decimal; `ValueError` if nowhere."""
+    near = [i for i, number in enumerate(pool) if means(written, number)]
+    return min(near, key=lambda i: abs(pool[i] - Fraction(written)))
+
+
+def means(written: str, number: Fraction) -> bool:
+    """Whether `written` is this number, or a decimal of it, rounded or cut off: 2.67, 2.66 and 2.6667 mean 8/3."""
+    if "/" in written:
+        top, bottom = written.split("/")
+        return Fraction(bottom) != 0 and Fraction(top) / Fraction(bottom) == number
+    places = len(written.partition(".")[2])
+    return Fraction(written) == number or (places > 0 and abs(Fraction(written) - number) < Fraction(1, 10**places))
+
+
+def answered(text: str) -> Draft:
+    """The whole answer that a reply ends in, with what it really comes to; `Unparsable` where there is none."""
+    text = ascii_signs(spoken(text))
+    written = EXPRESSION.search(max(_answer_line(text).split("="), key=len))
+    made = worked_out(written[0]) if written else None
+    if written is None or made is None:
+        raise Unparsable('no arithmetic expression follows "Answer:"')
+    said = f"{written[0]} = {made.value}"
+    return Draft({"text": text, "steps": made.steps, "left": [str(made.value)], "answer": said}, done=True)
+
+
+def _answer_line(text: str) -> str:
+    """The first line with a number behind the last "answer"; where nothing is called so, the last equation."""
+    head, *tails = re.split("answer", text, flags=re.IGNORECASE)
+    said = [line for line in lines(tails[-1]) if re.search(r"\d", line)] if tails else []
+    equations = [line for line in lines(head) if "=" in line]
+    return said[0] if said else equations[-1] if equations else ""
+
+
+def ascii_signs(text: str) -> str:
+    """Arithmetic in ASCII: its signs as `*`, `/`, `-` and `=`."""
+    for command, sign in LATEX.items():
+        text = text.replace(command, sign)
+    return text.translate(SIGNS)
+
+
+# -- the evaluator -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """E: whether a claim solves the puzzle. It stands outside of every task."""
+
+    puzzle: str
+
+    def __call__(self, claimed: object) -> bool:
+        """True or False, whatever the claim is."""
+        return check(self.puzzle, claimed)
+
+
+def check(puzzle: str, claimed: object) -> bool:
+    """Whether `claimed` is an expression, "= 24" behind it or not, of the puzzle's numbers, each once, of value 24."""
+    if not isinstance(claimed, str):
+        return False
+    left, equals, right = claimed.partition("=")
+    made = worked_out(left)
+    return (
+        made is not None
+        and sorted(made.numbers) == sorted(read(puzzle))
+        and made.value == TARGET
+        and (not equals or right.strip() == str(TARGET))
+    )
+
+
+@dataclass(frozen=True)
+class Worked:
+    """An expression worked out: its value, the numbers in it, and its steps from the inside out."""
+
+    value: Fraction
+    numbers: list[int]
+    steps: list[list[str]]
+
+
+def worked_out(expression: str) -> Worked | None:
+    """The value of whole numbers under + - * / and brackets, read without running anything; None for all else."""
+    if not re.fullmatch(r"[\d\s+\-*/()]{1,200}", expression, re.ASCII):
+        return None
+    made = Worked(Fraction(0), [], [])
+    try:
+        value = _value(ast.parse(expression.strip(), mode="eval").body, made)
+    except (SyntaxError, ValueError, ZeroDivisionError, MemoryError, RecursionError):
+        return None
+    return Worked(value, made.numbers, made.steps)
+
+
+SIGN: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+def _value(node: ast.expr, made: Worked) -> Fraction:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        made.numbers.append(node.value)
+        return Fraction(node.value)
+    if not isinstance(node, ast.BinOp) or (op := SIGN.get(type(node.op))) is None:
+        raise ValueError("neither a whole number nor + - * /")
+    a, b = _value(node.left, made), _value(node.right, made)
+    made.steps.append([str(a), op, str(b)])
+    return OPERATORS[op](a, b)
+
+
+# -- the prompts of Yao et al. (2023) ----------------------------------------------------------------------------
+
+
+def numbers_left(x: str, thoughts: Sequence[Thought]) -> str:
+    """All that a prompt here needs to know: the numbers that the last thought left, or else the puzzle's."""
+    return " ".join(left_of(thoughts[-1])) if thoughts else x
+
+
+def proposing(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """One prompt, one step a line."""
+    return Prompt(
+        example="""\
+Input: 2 8 8 14
+Possible next steps:
+2 + 8 = 10 (left: 8 10 14)
+8 / 2 = 4 (left: 4 8 14)
+14 + 2 = 16 (left: 8 8 16)
+2 * 8 = 16 (left: 8 14 16)
+8 - 2 = 6 (left: 6 8 14)
+14 - 8 = 6 (left: 2 6 8)
+14 / 2 = 7 (left: 7 8 8)
+14 - 2 = 12 (left: 8 8 12)""",
+        problem=f"Input: {numbers_left(x, thoughts)}\nPossible next steps:",
+    )
+
+
+def chaining(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Chain of thought, with examples."""
+    return Prompt(
+        task="Use numbers and basic arithmetic operations (+ - * /) to obtain 24. Each step, you are only allowed to "
+        "choose two of the remaining numbers to obtain a new number.",
+        examples="""\
+Input: 4 4 6 8
+Steps:
+4 + 8 = 12 (left: 4 6 12)
+6 - 4 = 2 (left: 2 12)
+2 * 12 = 24 (left: 24)
+Answer: (6 - 4) * (4 + 8) = 24
+
+Input: 2 9 10 12
+Steps:
+12 * 2 = 24 (left: 9 10 24)
+10 - 9 = 1 (left: 1 24)
+24 * 1 = 24 (left: 24)
+Answer: (12 * 2) * (10 - 9) = 24
+
+Input: 1 4 8 8
+Steps:
+8 / 4 = 2 (left: 1 2 8)
+1 + 2 = 3 (left: 3 8)
+3 * 8 = 24 (left: 24)
+Answer: (1 + 8 / 4) * 8 = 24""",
+        problem=f"Input: {numbers_left(x, thoughts)}\nSteps:",
+    )
+
+
+def valuing(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Can 24 still be reached: sure, likely or impossible."""
+    return Prompt(
+        task="""\
+Evaluate if given numbers can reach 24 (sure/likely/impossible)
+10 14
+10 + 14 = 24
+sure
+11 12
+11 + 12 = 23
+12 - 11 = 1
+11 * 12 = 132
+11 / 12 = 0.91
+impossible
+4 4 10
+4 + 4 + 10 = 8 + 10 = 18
+4 * 10 - 4 = 40 - 4 = 36
+(10 - 4) * 4 = 6 * 4 = 24
+sure
+4 9 11
+9 + 11 + 4 = 20 + 4 = 24
+sure
+5 7 8
+5 + 7 + 8 = 12 + 8 = 20
+(8 - 5) * 7 = 3 * 7 = 21
+I cannot obtain 24 now, but numbers are within a reasonable range
+likely
+5 6 6
+5 + 6 + 6 = 17
+(6 - 5) * 6 = 1 * 6 = 6
+I cannot obtain 24 now, but numbers are within a reasonable range
+likely
+10 10 11
+10 + 10 + 11 = 31
+(11 - 10) * 10 = 10
+10 10 10 are all too big
+impossible
+1 3 3
+1 * 3 * 3 = 9
+(1 + 3) * 3 = 12
+1 3 3 are all too small
+impossible""",
+        problem=numbers_left(x, thoughts),
+    )

@@ -1,0 +1,249 @@
+r"""Any question in text, for any policy: answer it, reason about it, or go on by a step.
+
+>>> claimed("So 6 x 7 = 42.\n\nThe final answer is **42**.")
+'42'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+
+from thoughtgraph.critics.value import Value
+from thoughtgraph.critics.vote import Vote
+from thoughtgraph.errors import TaskError, Unparsable
+from thoughtgraph.generators.propose import Propose
+from thoughtgraph.generators.sample import Sample
+from thoughtgraph.prompt import Prompt, narrate, quote
+from thoughtgraph.replies import spoken
+from thoughtgraph.task import Task, same_json
+from thoughtgraph.thought import Json, Passage, Score, Thought
+
+
+def question(text: str, *, local: bool = False, passages: Sequence[Passage] = ()) -> Task:
+    """A question as a task: what `solve` makes of a text.
+
+    Actions: "answer" sends the question and nothing else, and the reply is the answer; "reason" is zero-shot chain of
+    thought (Kojima et al., 2022), a whole solution; "step" draws next steps of one, and "propose" asks for several
+    different ones at once. Critics: "value" judges each line of thought alone, "vote" compares them. `passages` are
+    knowledge that every prompt quotes, that of "answer" too. A model is always asked, so `local` has no effect: it is
+    there for `build`. Raises `TaskError` for an empty question.
+    """
+    if not isinstance(text, str) or not text.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"the question is {text!r:.80}: expected a text that asks something")
+    return Task(
+        text,
+        actions={
+            "answer": Sample(as_it_stands, width=1),
+            "reason": Sample(step_by_step, parse=solution),
+            "step": Sample(next_step, width=3, parse=step, done=concludes),
+            "propose": Propose(different_steps, k=5, done=concludes),
+        },
+        critics={"value": Value(), "vote": Vote()},
+        claim=claim,
+        same=same,
+        passages=tuple(passages),
+        name="question",
+        recipe=None if passages else {"name": "question", "problem": text, "local": False},
+    )
+
+
+# -- what is claimed ---------------------------------------------------------------------------------------------
+
+
+def claim(path: Sequence[Thought]) -> Json | None:
+    """The answer that the last thought gives; of a direct answer, which has no set form, the reply if it gives none."""
+    last = path[-1]
+    if last.action != "answer":
+        return claimed(last.text)
+    ends = list(_MARKER.finditer(last.text))
+    closing = last.text.rstrip().rsplit("\n\n", 1)[-1]
+    return (claimed(closing) if len(ends) <= 1 and concludes(closing) else None) or last.text.strip() or None
+
+
+def claimed(text: str) -> str | None:
+    r"""The answer in a solution: what follows its last "Answer:", else its last \boxed{}, else "the answer is ...".
+
+    An answer may be longer than a line; None where nothing is claimed.
+    """
+    if markers := list(_MARKER.finditer(text)):
+        return _bare(_whole(text[markers[-1].end() :]))
+    if (inside := boxed(text)) is not None:
+        return _bare(inside)
+    told = list(_TOLD.finditer(text))
+    return _bare(re.split(r"[.!](?:\s|\Z)", told[-1][1])[0]) if told else None
+
+
+def concludes(text: str) -> bool:
+    """Whether a step of reasoning gives the final answer, so that nothing follows."""
+    return (bool(_MARKER.search(text)) or boxed(text) is not None) and claimed(text) is not None
+
+
+def same(answer: Json) -> Hashable | None:
+    """The form under which answers are one: without case, closing punctuation, quotes, markdown and thousands marks.
+
+    "42", "42.0", "$42$" and "**42.**" are the same. None for what has more than a line or 100 characters: such answers
+    cannot be compared, and nobody votes on them.
+    """
+    form = same_json(answer)
+    if not isinstance(answer, str) or form is None:
+        return form
+    text = (_bare(answer) or "").casefold().replace("\u2212", "-")
+    text = (
+        " ".join(text.strip(" \t\"'\u201c\u201d\u2018\u2019\u00ab\u00bb").split())
+        .rstrip(" .,;:!")
+        .lstrip("$\u20ac\u00a3 ")
+    )
+    return _number(text) or text or None
+
+
+def boxed(text: str) -> str | None:
+    r"""What stands in the last \boxed{...}, braces within it counted; None where there is none."""
+    start = text.rfind("\\boxed{")
+    depth, first = 0, start + len("\\boxed")
+    for at in range(first, len(text)) if start >= 0 else ():
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return text[first + 1 : at].strip() or None
+    return None
+
+
+_MARKER = re.compile(
+    r"^[ \t>#*_\u2022-]*(?:(?:so|thus|hence|therefore|finally),?[ \t]+)?(?:(?:the|my)[ \t]+)?(?:"
+    # Answer: x
+    r"(?:final[ \t]+|correct[ \t]+)?answer[*_]*[ \t]*(?:is[ \t]*)?(?:[:=\uff1a]|[ \t][\u2013\u2014-][ \t])[*_]*"
+    r"|final[ \t]+answer[*_]*[ \t]+is\b:?"  # the final answer is x
+    r"|final[ \t]+answer[*_]*[ \t]*$|(?<=[#*])[ \t]*answer[*_]*[ \t]*$"  # a heading
+    r")",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TOLD = re.compile(
+    r"\banswer(?:\s+is|\s*:|\s+must\s+be|\s+would\s+be)(?!\s+not\b)[ \t]*:?[ \t]*([^\n]+)", re.IGNORECASE
+)
+_NUMERAL = re.compile(r"([-+]?)(\d+|\d{1,3}(?:[,_\u00a0\u202f '\u2019]\d{3})+)?(?:\.(\d*))?(\s*%)?")
+_STOP = re.compile(r"[^.\s]*(?:[ \t][^.\s]+){0,7}\.|[-+]?[\d.,]*\d\.|\S*[*`$}]\.")  # no "U.S.", and no sentences
+_AGAIN = re.compile(r"\A(?:the\s+)?(?:final\s+)?answer(?:\s+is\b|\s*:)\s*:?\s*", re.IGNORECASE)
+_BLANK = re.compile(r"[<\[](?:the |your )?(?:final )?answer[>\]]", re.IGNORECASE)
+_FENCED = re.compile(r"```[\w+#.-]*\n(.*)\n```", re.DOTALL)
+_WRAPS = (
+    ("**", "**"), ("*", "*"), ("`", "`"), ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"),
+    ("\\text{", "}"), ("\\textbf{", "}"), ("\\mathrm{", "}"),
+)  # fmt: skip
+
+
+def _whole(rest: str) -> str:
+    """An answer as long as it is: its line, where that stands apart from what follows, else all that follows."""
+    first, _, below = rest.partition("\n")
+    if not first.strip():
+        line = below.strip().split("\n\n", 1)[0]
+        return line if _number(_bare(line) or "") else below
+    apart = not below.split("\n", 1)[0].strip() and not first.rstrip(" *_").endswith(":")
+    return first if apart or _number(_bare(first) or "") else f"{first}\n{below}"
+
+
+def _bare(text: str) -> str | None:
+    """An answer without what is wrapped around all of it; None where nothing is left, or only a blank to fill in."""
+    text = text.strip()
+    for _ in range(8):  # layers, as in **$\boxed{42}$.**
+        text = _unwrapped(text)
+    fenced = _FENCED.fullmatch(text)
+    text = fenced[1].strip("\n") if fenced else text
+    return text if re.search(r"\w", text) and not _BLANK.fullmatch(text) else None
+
+
+def _unwrapped(text: str) -> str:
+    """One layer off: a closing full stop, markdown, LaTeX, or "the answer is"."""
+    if _STOP.fullmatch(text):
+        text = text[:-1].rstrip()
+    for left, right in _WRAPS:
+        inner = text[len(left) : -len(right)]
+        if text.startswith(left) and text.endswith(right) and len(text) > len(left + right) and right not in inner:
+            text = inner.strip()
+    if (inside := boxed(text)) is not None and text == f"\\boxed{{{inside}}}":
+        text = inside
+    if text.count("**") == 1:
+        text = text.removeprefix("**").removesuffix("**").strip()
+    return _AGAIN.sub("", text)
+
+
+def _number(text: str) -> str | None:
+    """The one form of a decimal numeral, by its digits alone so that long ones stay exact; None for other texts."""
+    found = _NUMERAL.fullmatch(text)
+    if not found or not (found[2] or found[3]):
+        return None
+    whole = re.sub(r"\D", "", found[2] or "").lstrip("0") or "0"
+    part = (found[3] or "").rstrip("0")
+    sign = "-" if found[1] == "-" and (whole != "0" or part) else ""
+    return f"{sign}{whole}{'.' + part if part else ''}{'%' if found[4] else ''}"
+
+
+def solution(reply: str) -> str:
+    """A whole solution; `Unparsable` where it gives no answer."""
+    text = spoken(reply)
+    if claimed(text) is None:
+        raise Unparsable('the reply gives no answer: expected a line "Answer: ..."')
+    return text
+
+
+def step(reply: str) -> str:
+    """One step, without the number that the model gave it."""
+    text = re.sub(
+        r"\A[\W_]*(?:next\s+)?step(?:\s*\d+)?[*_]*\s*[:.)\u2013\u2014-][*_]*\s*", "", spoken(reply), flags=re.IGNORECASE
+    )
+    if not text.strip():
+        raise Unparsable("the reply is no step")
+    return text.strip()
+
+
+# -- prompts -----------------------------------------------------------------------------------------------------
+
+FORM = (  # of an answer that can be found again
+    'a line "Answer: ..." that holds the answer and nothing else. Where the answer is longer than a line, '
+    'write "Answer:" alone on a line and the answer below it, up to the end.'
+)
+
+
+def as_it_stands(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """P(x) = x: the question, behind the knowledge if there is any."""
+    return Prompt(passages=quote(passages), problem=x)
+
+
+def step_by_step(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Zero-shot chain of thought, with the answer in a place where it is found."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask=f"Let's think step by step. End with {FORM}",
+    )
+
+
+def next_step(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """One step further, in the light of what was said about the steps so far."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Write the one next step of the reasoning, and stop there. Where the scores or remarks above find a fault, "
+        f"mend it. Only when nothing is left to work out, end with {FORM}",
+    )
+
+
+def different_steps(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Several ways to go on, each on its line."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Propose up to 5 different next steps of the reasoning: other ways to go on, not the same in other words. "
+        "Write each on one line of its own, and nothing else. Where a step gives the final answer, its line is "
+        '"Answer: ..." with the answer and nothing else.',
+    )
