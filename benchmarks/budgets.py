@@ -60,7 +60,10 @@ def row(server: Fake, name: str, value: float, latency: float) -> None:
     over = sum(count > value for count in counted) if name != "seconds" else sum(seconds > 0.3 for seconds in late)
     shown = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
     most = f"{max(counted):.5g}"
-    print(f"{f'{name}={value:g}':<18} {len(POLICIES):>5} {most:>9} {over:>5} {answers:>8} {max(late):>12.3f} {shown}", flush=True)
+    print(
+        f"{f'{name}={value:g}':<18} {len(POLICIES):>5} {most:>9} {over:>5} {answers:>8} {max(late):>12.3f} {shown}",
+        flush=True,
+    )
 
 
 def run(server: Fake, policy: str, budget: tg.Budget) -> tg.Result:
@@ -74,7 +77,12 @@ def by_server(server: Fake, name: str, result: tg.Result) -> float:
     """What the server counted of this limit; what it cannot count is the run's own figure."""
     stats: dict[str, Any] = server.stats()
     tokens = stats["prompt_tokens"], stats["completion_tokens"]
-    counts = {"calls": stats["choices"], "requests": stats["requests"], "tokens": sum(tokens), "usd": PRICE.usd(*tokens)}
+    counts = {
+        "calls": stats["choices"],
+        "requests": stats["requests"],
+        "tokens": sum(tokens),
+        "usd": PRICE.usd(*tokens),
+    }
     return counts.get(name, getattr(result.usage, name))
 
 

@@ -1,6 +1,6 @@
 """Kill -9 at random moments and resume: what was paid twice, and whether the run is still the same.
 
-    python benchmarks/survival.py [--kills 20] [--policies "tot;mcts(simulations=30)"] [--latency 50] [--puzzle "4 5 6 10"]
+    python benchmarks/survival.py [--kills 20] [--policies "tot;mcts(simulations=30)"] [--latency 50]
 
 For each policy: one uninterrupted run against the measuring server (pure samples), then one that is killed again and
 again at random moments and resumed each time. The table shows the requests of both, the requests that were unanswered
@@ -40,7 +40,7 @@ def main() -> None:
     options.add_argument("--puzzle", default="1 4 8 8")
     options.add_argument("--seed", type=int, default=0)
     said = options.parse_args()
-    print(f"{'policy':<34} {'alone':>6} {'killed':>7} {'kills':>6} {'unanswered':>11} {'paid twice':>11} {'same graph':>11}")
+    print(f"{'policy':<34} {'alone':>6} {'killed':>7} {'kills':>6} {'unanswered':>11} {'paid twice':>11} {'same':>5}")
     with fake("--latency-ms", str(said.latency), "--samples", "pure") as server:
         for policy in said.policies.split(";"):
             row(server, policy, said.puzzle, said.kills, random.Random(said.seed))
@@ -59,7 +59,10 @@ def row(server: Fake, policy: str, puzzle: str, kills: int, rng: random.Random) 
         lost = unanswered(killed)
         same = graph(alone, whole["run"]) == graph(killed, done["run"])
     twice = max(0, sent - requests - lost)
-    print(f"{policy:<34} {requests:>6} {sent:>7} {struck:>6} {lost:>11} {twice:>11} {'yes' if same else 'no':>11}", flush=True)
+    print(
+        f"{policy:<34} {requests:>6} {sent:>7} {struck:>6} {lost:>11} {twice:>11} {'yes' if same else 'no':>5}",
+        flush=True,
+    )
 
 
 def start(server: Fake, policy: str, puzzle: str, store: Path) -> list[str]:

@@ -16,5 +16,5 @@ with tempfile.TemporaryDirectory() as folder:
 
     whole = tg.resume(first.run, store=store, budget=tg.Budget(expansions=500))  # the new total, not an addition
     print(f"{whole.reason}: {whole.answer} after {whole.usage.expansions} expansions in all")
-    for thought in whole.graph.path(whole.thought):
+    for thought in whole.graph.path(whole.thought) if whole.thought else []:
         print("  ", thought.text)

@@ -21,18 +21,19 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "errors", "marks", "replies", "expressions", "thought", "prompt", "graph", "model", "state", "protocols", "task", "answers",
-    "budget", "verbs", "trace", "result", "store", "stepper", "calls", "engine", "api",
+    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "state", "protocols", "task",
+    "answers", "budget", "verbs", "trace", "result", "store", "stepper", "calls", "engine", "expressions", "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")
 ASSEMBLIES = ("tasks", "recipes")
-DOORS = ("__init__", "__main__", "cli", "testing")
+DOORS = ("__init__", "__main__", "cli", "demo", "render", "testing")
 
 # Who may import what. A name is a file of the package or a room with all its files; a room may import itself.
 LAW: dict[str, set[str]] = {
     **{file: set(CORE[:place]) for place, file in enumerate(CORE)},
     "answers": {"thought", "graph", "task"},
+    "expressions": {*BELOW_ENGINE, "search"},
     "api": {*CORE, *ROOMS, "tasks"},  # rooms and tasks only inside functions, see LAZY
     **{room: {*BELOW_ENGINE, room} for room in ROOMS},
     "tasks": {*BELOW_ENGINE, *ROOMS, "tasks"},
@@ -41,7 +42,7 @@ LAW: dict[str, set[str]] = {
 }
 
 # Who may import rooms, tasks and recipes only when they are used.
-LAZY = {"api", "__init__"}
+LAZY = {"api", "expressions", "__init__"}
 
 # What `import thoughtgraph` must not load.
 HEAVY = {

@@ -8,11 +8,13 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from loopback import Loopback
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -59,13 +61,15 @@ def run(page: list[Block], path: Path, module: ModuleType) -> None:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in, and nobody's keys or runs in sight."""
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in, nobody's keys or runs in sight, and a server that stands in for the paid one."""
     monkeypatch.chdir(tmp_path)
     for key in KEYS:
         monkeypatch.delenv(key, raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path
+    with Loopback(lambda prompt, draw: "It has r at 3, 8 and 9.\nAnswer: 3") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        yield tmp_path
 
 
 def name(path: Path) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from thoughtgraph.calls import judge
 from thoughtgraph.errors import Unparsable
+from thoughtgraph.model import Reply
 from thoughtgraph.replies import as_data, item, lines, plain, shortened, spoken
 
 
@@ -104,3 +106,35 @@ def test_a_long_text_is_cut_between_words():
     assert shortened("one\ntwo   three", 12) == "one two …"
     assert shortened("one\ntwo", 12) == "one two"
     assert len(shortened("x" * 1000)) <= 300
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I’m really sorry, but I can’t assist with that request.",
+        "I cannot comply.",
+        "Sorry, I am unable to discuss this.",
+        "I can't help with that.\n\nIs there anything else?",
+        "Unfortunately, I cannot provide that.",
+        "I must decline.",
+        "<think>No.</think>\nI'm sorry, I can't help with that.",
+    ],
+)
+def test_a_short_reply_that_declines_is_a_refusal(reply: str):
+    assert judge(Reply(reply), str) == ("refused", None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I cannot see any mistake.\nsure",
+        "We can't reach 24 from 1 and 2.\nimpossible",
+        "We can't continue with 7.\n\nVerdict: impossible",
+        "I can't provide a proof.\nAnswer: 5",
+        "We can't have half an apple, so it is 5.",
+        "Sorry is a song by Justin Bieber.",
+    ],
+)
+def test_a_judgement_that_says_cannot_is_no_refusal(reply: str):
+    assert judge(Reply(reply), str) == ("ok", reply)

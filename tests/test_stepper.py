@@ -42,7 +42,12 @@ async def expand_then_score(search):
 def test_a_policy_is_driven_by_ask_and_tell_with_no_event_loop():
     stepper = step_through(expand_then_score)
     (expansion,) = stepper.ask()
-    assert (expansion.verb, expansion.name, expansion.thoughts, expansion.n) == ("expand", "step", (stepper.search.root,), 2)
+    assert (expansion.verb, expansion.name, expansion.thoughts, expansion.n) == (
+        "expand",
+        "step",
+        (stepper.search.root,),
+        2,
+    )
     assert expansion.key == "0.0"
     a, b = grow(stepper, "a", "b")
     stepper.tell(expansion, [a, b])

@@ -42,8 +42,8 @@ _HOMES = {
     "api": ("Interrupted", "Update", "aresume", "asolve", "resume", "solve", "stream"),
     "budget": ("Budget", "Usage"),
     "errors": (
-        "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError", "ThoughtgraphError",
-        "Unauthorized", "Unavailable", "Unparsable",
+        "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
+        "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable",
     ),
     "graph": ("ThoughtGraph",),
     "model": ("Completion", "Model", "Price", "Reply", "Request"),

@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -101,7 +101,7 @@ async def asolve(
     return await _new(task, policy, model, base_url, budget, seed, store, merge, on_event)()
 
 
-async def stream(task: Task | str, **how: Any) -> AsyncIterator[Update]:
+async def stream(task: Task | str, **how: Any) -> AsyncGenerator[Update, None]:
     """`asolve` as it happens: an `Update` for each event, the last one of a `Stopped`. Takes what `asolve` takes.
 
     Leaving the loop early cancels the run.
@@ -352,7 +352,8 @@ def _text(thing: object) -> str | None:
 
 
 def _local(task: Task) -> bool:
-    return isinstance(task.recipe, dict) and bool(cast("dict[str, Json]", task.recipe).get("local"))
+    recipe: Json = task.recipe
+    return isinstance(recipe, dict) and bool(cast("dict[str, Json]", recipe).get("local"))
 
 
 def _default(model: Model | None) -> Budget:

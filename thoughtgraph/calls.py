@@ -20,6 +20,7 @@ from thoughtgraph.errors import ModelError, StoreError, TaskError, Unauthorized,
 from thoughtgraph.marks import mark, short
 from thoughtgraph.model import Completion, Model, Outcome, Price, Reply, Request
 from thoughtgraph.prompt import Prompt
+from thoughtgraph.replies import spoken
 from thoughtgraph.store import Store
 from thoughtgraph.thought import clean
 from thoughtgraph.trace import Ledger, Record, Sent, Settled
@@ -166,7 +167,7 @@ class Calls:
         return self._paid(job, sent, completion, time.monotonic() - began)
 
     async def _reserved(self, job: Job, n: int) -> tuple[int, str | None]:
-        """How many of `n` draws fit; where not one does, one with the tokens that are left, if they can say something."""
+        """How many of `n` draws fit; where none does, one with the tokens that are left, if they can say something."""
         granted, limit = await self.purse.reserve(*job.worst, n)
         if not granted and limit in ("tokens", "usd"):
             left = self.purse.tokens_left(job.worst[0], job.model.price)
@@ -323,11 +324,14 @@ class Job:
 
 
 REFUSAL = re.compile(
-    r"^\W*(?:i['\u2019]?m (?:really |very )?sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\W*(?:but )?"
-    r"(?:i|we) (?:can(?:no|['\u2019])?t|am (?:not able|unable)|won['\u2019]?t|must decline)\b",
+    r"\W*(?:(?:i['\u2019]?m (?:really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\W*(?:but )?)"
+    r"(?:i|we) (?:must decline"
+    r"|(?:can(?:no|['\u2019])?t|am (?:not able|unable) to|won['\u2019]?t(?: be able to)?|will not) (?:\w+ly )?"
+    r"(?:(?:help|assist|comply|fulfil|discuss|engage|participate|accommodate|support|do (?:that|this))"
+    r"|(?:provide|create|generate|write|answer|continue|share|produce)\b[^\n]*\Z))",
     re.IGNORECASE,
 )
-"""How a short reply begins that declines to answer."""
+"""How a short reply begins that declines to answer. "We can't reach 24. impossible" is a judgement, and no refusal."""
 
 
 def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
@@ -338,11 +342,20 @@ def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
         return "truncated" if reply.finish in ("length", "max_tokens") else "empty", None
     if reply.finish in ("length", "max_tokens"):
         return "truncated", None
-    declined = len(reply.text) < 200 and REFUSAL.match(reply.text)
+    if _declines(reply.text):
+        return "refused", None
     try:
-        return ("refused", None) if declined else ("ok", parse(reply.text))
+        return "ok", parse(reply.text)
     except Unparsable:
         return "unparsable", None
+
+
+def _declines(text: str) -> bool:
+    try:
+        said = spoken(text)
+    except Unparsable:
+        return False
+    return len(said) < 200 and REFUSAL.match(said) is not None
 
 
 def _usage(job: Job, sent: Sent, completion: Completion, n: int) -> Usage:

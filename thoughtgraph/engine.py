@@ -111,9 +111,7 @@ class Engine:
         left = None if seconds is None else seconds - self.purse.spent.seconds
         clock = None if left is None else asyncio.get_running_loop().call_later(max(0.0, left), self._expire)
         try:
-            stepper = Stepper(self.policy, self.search)
-            self._replay(stepper, events)
-            await self._drive(stepper)
+            thought = await self._think(events)
         except asyncio.CancelledError:
             self._stop = ("cancelled", None)
             await self._drain()
@@ -129,7 +127,18 @@ class Engine:
             if clock:
                 clock.cancel()
         await self._drain()
-        return self._end(stepper.result)
+        return self._end(thought)
+
+    async def _think(self, events: Sequence[Event]) -> Thought | None:
+        """The policy's own answer. However it ends, none of its parts is left hanging."""
+        stepper = Stepper(self.policy, self.search)
+        try:
+            self._replay(stepper, events)
+            await self._drive(stepper)
+            return stepper.result
+        finally:
+            with contextlib.suppress(Exception):  # what a policy says to being withdrawn changes nothing any more
+                stepper.close()
 
     async def _drive(self, stepper: Stepper) -> None:
         """Perform what is asked until the policy ends."""
@@ -188,9 +197,9 @@ class Engine:
         try:
             drafts = self.task.actions[effect.name](self._state(effect, account, effect.thoughts), effect.n)
             return checked_drafts(await drafts if inspect.isawaitable(drafts) else drafts, effect.name, effect.n), ""
-        except (TaskError, StoreError):
-            raise
-        except Exception as error:  # noqa: BLE001  # the failure of one effect is an event
+        except BaseException as error:
+            if not _of_the_effect(error):
+                raise
             return [], _said(error)
 
     async def _score(self, effect: Effect, account: Account) -> tuple[list[Score], str]:
@@ -198,9 +207,9 @@ class Engine:
             states = [self._state(effect, account, (thought,), i) for i, thought in enumerate(effect.thoughts)]
             scores = self.task.critics[effect.name](states)
             return checked_scores(await scores if inspect.isawaitable(scores) else scores, effect.name, len(states)), ""
-        except (TaskError, StoreError):
-            raise
-        except Exception as error:  # noqa: BLE001  # the failure of one effect is an event
+        except BaseException as error:
+            if not _of_the_effect(error):
+                raise
             return [Score(None, status="failed", critic=effect.name)] * len(effect.thoughts), _said(error)
 
     def _state(self, effect: Effect, account: Account, thoughts: tuple[Thought, ...], part: int = 0) -> State:
@@ -300,12 +309,12 @@ class Engine:
     def _match(self, stepper: Stepper, event: Expanded | Scored) -> Effect:
         effect = stepper.waiting.get(event.key)
         recorded = (
-            (event.kind, event.action, event.parents)
+            (event.kind, event.action, event.parents, event.n)
             if isinstance(event, Expanded)
-            else (event.kind, event.critic, event.thoughts)
+            else (event.kind, event.critic, event.thoughts, 1)
         )
         verbs = {"expand": "expanded", "score": "scored"}
-        asked = effect and (verbs[effect.verb], effect.name, tuple(thought.id for thought in effect.thoughts))
+        asked = effect and (verbs[effect.verb], effect.name, tuple(t.id for t in effect.thoughts), effect.n)
         if effect is None or asked != recorded:
             raise ReplayMismatch(
                 f"run {self.run} recorded {recorded} as effect {event.key}, and the policy now asks {asked}: a policy "
@@ -345,10 +354,22 @@ class Engine:
         for field, find in (("action", self.task.action), ("critic", self.task.critic)):
             if (name := getattr(self.policy, field, None)) is not None:
                 find(name)
+        self._check_values()
         if self.budget.usd is not None and self.model is not None and self.model.price is None:
             raise TaskError(
                 f"the price of {self.model.name} is not known, so a budget in dollars cannot hold: give it, as in "
                 "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
+            )
+
+    def _check_values(self) -> None:
+        """A policy that ranks thoughts across the tree needs values that stand by themselves."""
+        name: str | None = getattr(self.policy, "critic", None)
+        if name is None or not getattr(self.policy, "absolute", False):
+            return
+        if getattr(self.task.critics[self.task.critic(name)], "comparative", False):
+            raise TaskError(
+                f"the policy ranks thoughts of different sets, and critic {name!r} only compares within one: "
+                "use a critic that values each thought alone, or a policy such as tot or best_of_n"
             )
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -506,6 +527,14 @@ def _signed(s: Score, critic: str) -> Score:
 
 def _any(result: Sequence[Any]) -> bool:
     return any(not isinstance(item, Score) or item.value is not None for item in result)
+
+
+def _of_the_effect(error: BaseException) -> bool:
+    """Whether this is a failure of one effect, which is an event, and not the end of the run."""
+    if isinstance(error, asyncio.CancelledError):  # its own, if nobody cancelled it from outside
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, Exception) and not isinstance(error, TaskError | StoreError)
 
 
 def _said(error: BaseException) -> str:

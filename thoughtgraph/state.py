@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model
 from thoughtgraph.prompt import Prompt, Prompter
 from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
 
 T = TypeVar("T")
+
+MOST = 10_000
+"""So many draws at once are a mistake."""
 
 
 class Port(Protocol):
@@ -120,5 +124,10 @@ class State:
         run's own unless named. Every draw is one call of the budget; finished ones are never paid again.
         """
         prompt = self.prompt(prompter, thoughts)
+        if n > MOST:  # the ALL of a policy that leaves the width to the action, handed on to a model
+            raise TaskError(
+                f"{n} draws were asked for, and at most {MOST} make sense: a generator whose n may be ALL needs a "
+                "width of its own, as in state.ask(prompter, min(n, 5))"
+            )
         say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop)}
         return await self._port.ask(self._part, prompt, prompter, n, parse, model, **say)

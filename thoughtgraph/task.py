@@ -38,7 +38,8 @@ class Task:
     or critic uses it whatever it was asked for. `claim` reads the answer off a path, `same` gives the canonical form
     under which answers are counted as votes (None: an answer that cannot be compared). `goal` is the goal test that
     is part of the problem's statement ("legal, and equals 24"), over a path. `key` is the canonical key of a
-    thought's content: where it is given, and `merge` is on, equal thoughts at equal depth become one.
+    thought's content: where it is given, and `merge` is on, equal thoughts at equal depth become one (a key of
+    None is equal to nothing).
     `policy` is what searches it where nobody says, as an expression. `recipe` is how a task that ships with the
     package is built again, so that its runs resume by their id alone.
     """

@@ -97,11 +97,13 @@ PLAIN = (str, int, bool, type(None))
 
 
 def as_text(content: Json) -> str:
-    """JSON content in words, for prompts and pages."""
+    """JSON content in words, for prompts and pages: a text, a dict's "text" or "passage", else the JSON itself."""
     if isinstance(content, str):
         return content
-    if isinstance(content, dict) and isinstance(text := cast("dict[str, Json]", content).get("text"), str):
-        return text
+    if isinstance(content, dict):
+        said = cast("dict[str, Json]", content)
+        if isinstance(text := said.get("text", said.get("passage")), str):
+            return text
     return "" if content is None else json.dumps(content, ensure_ascii=False)
 
 

@@ -136,8 +136,9 @@ class Policy(Protocol):
     """A search strategy: a coroutine that awaits only its search, and returns the thought it answers with.
 
     A frozen dataclass whose fields are the hyper-parameters, or a bare `async def`. Fields named `action` and
-    `critic` are checked against the task before anything is spent. A method `answer(search)`, where there is one,
-    names the best answer so far at any time.
+    `critic` are checked against the task before anything is spent; `absolute = True` says that values of different
+    sets are compared, which a critic that says `comparative = True` cannot give. A method `answer(search)`, where
+    there is one, names the best answer so far at any time.
     """
 
     def __call__(self, search: Search) -> Coroutine[Any, Any, Thought | None]:

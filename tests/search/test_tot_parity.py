@@ -4,6 +4,7 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.skipif(not RECORD.exists(), reason="the published recor
 class Watched(ToT):
     """The policy that users get; it only remembers what was kept."""
 
-    kept: list[list[str]] = []
+    kept: ClassVar[list[list[str]]] = []
 
     async def _select(self, search: tg.Search, candidates: Sequence[tg.Thought]) -> list[tg.Thought]:
         beam = await super()._select(search, candidates)

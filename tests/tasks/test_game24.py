@@ -147,6 +147,7 @@ def test_the_goal_is_worked_out_again_and_believes_no_text(steps: Sequence[str])
 def test_steps_are_equal_where_they_leave_the_same_and_whole_answers_never():
     assert key(SOLVED[1].content) == ("6", "9", "13")
     assert key({"text": "", "steps": [["4", "+", "9"], ["13", "+", "10"]], "left": ["23"]}) is None
+    assert key(answered("Answer: 4 * 6").content) is None
 
 
 # -- thinking without a model --------------------------------------------------------------------------------------
@@ -181,6 +182,11 @@ def test_a_puzzle_is_solved_by_default_without_a_model():
 def test_random_whole_answers_can_be_sampled(policy: tg.Policy):
     result = tg.solve(game24("1 1 4 6"), policy=policy)
     assert check("1 1 4 6", result.answer)
+
+
+def test_a_list_is_no_puzzle():
+    with pytest.raises(tg.TaskError, match="four whole numbers"):
+        game24([4, 9, 10, 13])  # pyright: ignore[reportArgumentType]
 
 
 def test_as_many_whole_answers_come_as_were_asked_for_equal_ones_too():
@@ -315,8 +321,8 @@ def test_the_illegal_lines_of_a_reply_are_dropped_and_repetitions_too():
 @pytest.mark.parametrize(
     ("written", "number", "meant"),
     [
-        ("2.67", "8/3", True), ("2.66", "8/3", True), ("2.6667", "8/3", True), ("8/3", "8/3", True), ("16/6", "8/3", True),
-        ("2.65", "8/3", False), ("3", "8/3", False), ("2", "8/3", False), ("8/0", "8/3", False),
+        ("2.67", "8/3", True), ("2.66", "8/3", True), ("2.6667", "8/3", True), ("8/3", "8/3", True),
+        ("16/6", "8/3", True), ("2.65", "8/3", False), ("3", "8/3", False), ("2", "8/3", False), ("8/0", "8/3", False),
         ("6.0", "6", True), ("6", "6", True), ("-2.67", "-8/3", True), ("2.67", "-8/3", False),
     ],
 )  # fmt: skip
@@ -438,10 +444,11 @@ def test_the_evaluator_is_exact():
 @pytest.mark.parametrize(
     "claimed",
     [
-        "(10 - 4) * (13 - 9) = 25", "(10 - 4) * (13 - 9) = 24 = 24", "4 + 9 + 10 + 13 = 24", "6 * 4 = 24", "24", "= 24", "",
-        "(10 - 4) * (13 - 9) * 1", "(10 - 4) * (13 - 9) + 4 - 4", "4 * 9 - 13 + 1", "--4 * 6", "10 // 4 * 13 - 9", "2 ** 10",
+        "(10 - 4) * (13 - 9) = 25", "(10 - 4) * (13 - 9) = 24 = 24", "4 + 9 + 10 + 13 = 24", "6 * 4 = 24", "24", "= 24",
+        "(10 - 4) * (13 - 9) * 1", "(10 - 4) * (13 - 9) + 4 - 4", "4 * 9 - 13 + 1", "--4 * 6", "10 // 4 * 13 - 9",
         "(10 - 4) * (13 - 9", "((((", "10 / (4 - 4)", "0x18", "2_4", "24.0", "True * 24", "__import__('os')", "(10, 4)",
-        "a", "4 (9)", "²⁴", "٤ * ٩", "4\n9", "lambda: 24", "(" * 5000, "1+" * 5000 + "1", None, 24, 24.0, [], {}, b"24",
+        "", "2 ** 10", "a", "4 (9)", "²⁴", "٤ * ٩", "4\n9", "lambda: 24", "(" * 5000, "1+" * 5000 + "1",
+        None, 24, 24.0, [], {}, b"24",
     ],
 )  # fmt: skip
 def test_the_evaluator_refuses_all_else_and_fails_at_nothing(claimed: object):

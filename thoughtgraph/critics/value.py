@@ -75,7 +75,7 @@ class Value:
 
 
 def label(reply: str, labels: Mapping[str, float]) -> Verdict:
-    r"""The value of the last line that is a label and no more, and the text before it; `Unparsable` without such a line.
+    r"""The value of the last line that is a label and no more, and the text before it; `Unparsable` without one.
 
     A label within a sentence does not count ("not sure", "this is sure to fail"), but for a last line that ends in it
     ("The verdict is: likely."). An opening "Sure!" is no verdict.
@@ -232,9 +232,9 @@ def rated(low: float, high: float) -> Prompter:
             passages=quote(passages),
             problem=x,
             thoughts=narrate(thoughts, [()] * len(thoughts)),
-            ask="Judge these thoughts, and do not go on with them: are they right, and do they lead to the right answer "
-            "(or give it)? Say in one or two sentences what is right or wrong with them. Then write a number, alone on "
-            f"the last line, from {low:g} (certainly not) to {high:g} (certainly).",
+            ask="Judge these thoughts, and do not go on with them: are they right, and do they lead to the right "
+            "answer (or give it)? Say in one or two sentences what is right or wrong with them. Then write a number, "
+            f"alone on the last line, from {low:g} (certainly not) to {high:g} (certainly).",
         )
 
     return judge

@@ -35,6 +35,7 @@ class Vote:
     stop: Sequence[str] = ()
 
     ito: ClassVar[Ito] = "proxy"
+    comparative: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least(1, votes=self.votes)

@@ -9,4 +9,4 @@ from thoughtgraph.search.mcts import MCTS
 from thoughtgraph.search.self_consistency import SelfConsistency
 from thoughtgraph.search.tot import ToT
 
-__all__ = ["MCTS", "DFS", "BestFirst", "BestOfN", "CoT", "Direct", "SelfConsistency", "ToT"]
+__all__ = ["DFS", "MCTS", "BestFirst", "BestOfN", "CoT", "Direct", "SelfConsistency", "ToT"]

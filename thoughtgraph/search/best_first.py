@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
+from typing import ClassVar
 
 from thoughtgraph.errors import at_least
 from thoughtgraph.thought import Thought
@@ -23,6 +24,8 @@ class BestFirst:
     branch: int = ALL
     action: str = "step"
     critic: str = "value"
+
+    absolute: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least(1, expansions=self.expansions, branch=self.branch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.tree import Bounds, Edge, Node, backup, close, puct, uct
@@ -31,6 +31,8 @@ class MCTS:
     branch: int = ALL
     action: str = "step"
     critic: str = "value"
+
+    absolute: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         at_least(1, simulations=self.simulations, workers=self.workers, branch=self.branch)

@@ -18,7 +18,8 @@ class SelfConsistency:
     """Draw answers in waves, let them vote, and stop once the leader is `sure` to stay ahead of the second.
 
     At most `n` chains; the first is drawn alone, and if its answer is of a kind that cannot be compared (a poem),
-    that one call is all. With a goal test, the first answer that passes it ends the search. Four equal answers in a row end it at the default `sure`; `sure=1` draws all `n`.
+    that one call is all. Four equal answers in a row end it at the default `sure`; `sure=1` draws all `n`. With a
+    goal test, the first answer that passes it ends the search.
     """
 
     n: int = 16

@@ -55,11 +55,15 @@ class ToT:
         first = dict[tuple[str, ...], Thought]()
         for thought in candidates:
             first.setdefault(tuple(step.text for step in search.graph.path(thought)), thought)
-        unscored = [thought for thought in first.values() if search.value(thought, self.critic) is None]
-        await search.score(unscored, self.critic)
+        await search.score(self._unjudged(search, list(first.values())), self.critic)
         judged = {thought.id for thought in first.values()}
         values = {id: value for id in judged if (value := search.value(search.graph[id], self.critic)) is not None}
         repeated = min(0.0, *values.values(), 0.0)
         worth = [values.get(t.id, float("-inf")) if t.id in judged else repeated for t in candidates]
         order = sorted(range(len(candidates)), key=lambda i: -worth[i])
         return [candidates[i] for i in order[: self.breadth]]
+
+    def _unjudged(self, search: Search, thoughts: Sequence[Thought]) -> Sequence[Thought]:
+        """Those without a value; all of them where a finished one was only compared with others, on another level."""
+        compared = any(search.graph.compared(thought, search.task.critic(self.critic)) for thought in thoughts)
+        return [t for t in thoughts if compared or search.value(t, self.critic) is None]

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.task import Task
+from thoughtgraph.tasks.blocksworld import blocksworld
+from thoughtgraph.tasks.game24 import game24
+from thoughtgraph.tasks.question import question
 
-NAMES = ("question", "game24", "blocksworld")
-"""The tasks that text can name; each is a module of this room with a function of its own name."""
+__all__ = ["NAMES", "blocksworld", "build", "game24", "question"]
+
+_MAKERS: Mapping[str, Callable[..., Task]] = {"question": question, "game24": game24, "blocksworld": blocksworld}
+NAMES = tuple(_MAKERS)
+"""The tasks that text can name."""
 
 
 def build(name: str, problem: str, local: bool = True) -> Task:
     """The task `name` for `problem`, with its local generators, or speaking to a model if not `local`."""
-    if name not in NAMES:
+    if name not in _MAKERS:
         near = get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise TaskError(f"there is no task {name!r}: {hint}expected one of {', '.join(NAMES)}")
-    made: Task = getattr(import_module(f"thoughtgraph.tasks.{name}"), name)(problem, local=local)
-    return made
+    return _MAKERS[name](problem, local=local)

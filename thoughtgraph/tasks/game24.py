@@ -36,8 +36,8 @@ def game24(problem: str, local: bool = True) -> Task:
 
     A thought is one step, {"text": "10 - 4 = 6 (left: 6 9 13)", "steps": [["10", "-", "4"]], "left": ["6", "9",
     "13"]}, numbers as exact fractions; a whole answer brings all its steps at once. Steps that leave the same numbers
-    are equal. "step" makes every legal move and "reason" plays at random to the end, or both ask a model if not
-    `local`. `TaskError` for what is no puzzle.
+    are equal. "step" makes every legal move, "reason" and "answer" play at random to the end; or a model proposes,
+    reasons and answers, if not `local`. `TaskError` for what is no puzzle.
     """
     numbers = read(problem)
     x = " ".join(map(str, numbers))
@@ -46,7 +46,7 @@ def game24(problem: str, local: bool = True) -> Task:
     judging = promise if local else Judge(Value(valuing, samples=3))
     return Task(
         problem=x,
-        actions={"step": stepping, "reason": reasoning},
+        actions={"step": stepping, "reason": reasoning, "answer": Rollout() if local else Chain(asking)},
         critics={"value": judging},
         start={"text": x, "steps": [], "left": list(map(str, numbers))},
         claim=claim,
@@ -60,7 +60,7 @@ def game24(problem: str, local: bool = True) -> Task:
 
 def read(problem: str) -> list[int]:
     """The four numbers of a puzzle; `TaskError` says why it is none."""
-    words = re.split(r"[\s,]+", problem.strip())
+    words = re.split(r"[\s,]+", str(problem).strip())
     if not all(re.fullmatch(r"[0-9]{1,2}", word) and int(word) for word in words) or len(words) != 4:
         raise TaskError(
             f"the puzzle is {problem!r:.80}: expected four whole numbers from 1 to {LARGEST} with spaces between them, "
@@ -88,7 +88,8 @@ def goal(path: Sequence[Thought]) -> bool:
 
 def key(content: Json) -> tuple[str, ...] | None:
     """Steps are equal where they leave the same numbers. Whole answers are votes, and votes are never merged."""
-    return tuple(content["left"]) if len(content["steps"]) == 1 else None
+    one = len(content["steps"]) == 1 and "answer" not in content
+    return tuple(content["left"]) if one else None
 
 
 class Term(NamedTuple):
@@ -433,6 +434,16 @@ Possible next steps:
 14 / 2 = 7 (left: 7 8 8)
 14 - 2 = 12 (left: 8 8 12)""",
         problem=f"Input: {numbers_left(x, thoughts)}\nPossible next steps:",
+    )
+
+
+def asking(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """The puzzle in words, and nothing else."""
+    return Prompt(
+        task="Use numbers and basic arithmetic operations (+ - * /) to obtain 24.",
+        problem=f"Input: {numbers_left(x, thoughts)}\nAnswer:",
     )
 
 

@@ -1,0 +1,139 @@
+"""The front door: text becomes objects, synchronous callers get answers everywhere, and what was given is closed."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from loopback import Loopback
+
+import thoughtgraph as tg
+
+
+def letters(state: tg.State, n: int) -> list[tg.Draft]:
+    """One more letter, up to three."""
+    so_far = state.content or ""
+    return [tg.Draft(so_far + letter, done=len(so_far) == 2) for letter in "abc"][:n]
+
+
+def cs(states: Sequence[tg.State]) -> list[tg.Score]:
+    """Likes the letter c."""
+    return [tg.Score(float(state.content.count("c"))) for state in states]
+
+
+TASK = tg.Task("spell", actions={"step": letters}, critics={"value": cs})
+
+
+def test_a_question_in_text_and_the_name_of_a_model_are_enough(monkeypatch: pytest.MonkeyPatch):
+    with Loopback(lambda prompt, draw: "Counting.\nAnswer: 3") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("TG_MODEL", "openai:small")
+        assert tg.solve("How many r's are in strawberry?").answer == "3"
+        assert tg.solve("How many r's are in strawberry?", model="openai:other").answer == "3"
+    assert [body["model"] for body in server.bodies][::4] == ["small", "small", "other", "other"][
+        : len(server.bodies[::4])
+    ]
+
+
+def test_three_runs_in_a_row_share_one_loop():
+    with Loopback(lambda prompt, draw: "Answer: 3") as server:
+        model = tg.models.Compatible("small", server.base_url)
+        assert [tg.solve("How many?", model=model, budget=tg.Budget(calls=4)).answer for _ in range(3)] == ["3"] * 3
+        tg.solve(TASK, policy="dfs")
+
+
+async def test_solve_works_inside_a_running_event_loop():
+    """As in a notebook."""
+    assert tg.solve(TASK, policy="tot(breadth=1)").answer == "ccc"
+
+
+async def test_a_stream_ends_with_the_answer_and_every_update_has_the_best_so_far():
+    answers = [update.answer async for update in tg.stream(TASK, policy="tot(breadth=1)")]
+    assert answers[0] is None
+    assert answers[-1] == "ccc"
+
+
+async def test_leaving_a_stream_ends_the_run(tmp_path: Path):
+    store = tmp_path / "runs.db"
+    updates = tg.stream(TASK, policy="tot(breadth=1)", store=store)
+    first = await anext(updates)
+    await updates.aclose()
+    assert tg.resume(first.event.run, store=store, task=TASK).answer == "ccc"
+
+
+async def test_a_cancelled_run_is_recorded_and_goes_on(tmp_path: Path):
+    async def slow(state: tg.State, n: int) -> list[tg.Draft]:
+        await asyncio.sleep(0.05)
+        return letters(state, n)
+
+    task = tg.Task("spell", actions={"step": slow}, critics={"value": cs})
+    work = asyncio.create_task(tg.asolve(task, policy="tot(breadth=1)", store=tmp_path / "runs.db"))
+    await asyncio.sleep(0.08)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    kept = tg.SQLiteStore(tmp_path / "runs.db")
+    (run,) = kept.runs()
+    assert kept.events(run)[-1].reason == "cancelled"
+    kept.close()
+    assert (await tg.aresume(run, store=tmp_path / "runs.db", task=task)).answer == "ccc"
+
+
+def test_a_run_of_a_shipped_task_is_resumed_by_its_id_alone(tmp_path: Path):
+    store = tmp_path / "runs.db"
+    first = tg.solve(tg.tasks.game24("3 3 8 8"), policy="mcts", budget=tg.Budget(expansions=3), store=store)
+    assert first.reason == "budget"
+    assert tg.resume(first.run, store=store, budget=tg.Budget(expansions=500)).reason == "answered"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "pass it again, as in resume(..., task=my_task)"),
+        ({"task": TASK, "policy": "dfs"}, "recorded with another policy"),
+        ({"task": tg.Task("spell", actions={"step": letters}, critics={"other": cs})}, "recorded with another critic"),
+    ],
+)
+def test_a_run_is_not_resumed_with_something_else_and_its_file_stays_as_it_is(tmp_path: Path, given: dict, words: str):
+    store = tmp_path / "runs.db"
+    run = tg.solve(TASK, policy="mcts", budget=tg.Budget(expansions=2), store=store).run
+    content = store.read_bytes()
+    with pytest.raises(tg.ReplayMismatch) as error:
+        tg.resume(run, store=store, **given)
+    assert words in str(error.value)
+    assert store.read_bytes() == content
+
+
+def test_a_dollar_budget_needs_a_price():
+    model = tg.models.Scripted(lambda prompt, draw: "Answer: 3")
+    with pytest.raises(tg.TaskError, match=r"price of .* is not known.*tg.Price"):
+        tg.solve("How many?", model=model, budget=tg.Budget(usd=1))
+    priced = tg.models.Scripted(lambda prompt, draw: "Answer: 3", price=tg.Price(prompt=1, completion=2))
+    result = tg.solve("How many?", model=priced, budget=tg.Budget(usd=1))
+    assert result.usage.usd == pytest.approx((result.usage.prompt_tokens + 2 * result.usage.completion_tokens) / 1e6)
+
+
+def test_an_unknown_price_is_unknown_and_not_nothing():
+    result = tg.solve(
+        "How many?", model=tg.models.Scripted(lambda prompt, draw: "Answer: 3"), budget=tg.Budget(calls=9)
+    )
+    assert result.usage.usd is None
+
+
+def test_an_unreachable_server_says_which_and_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("thoughtgraph.calls.ATTEMPTS", 2)
+    with pytest.raises(tg.RunFailed) as error:
+        tg.solve("How many?", model="openai:small", base_url="http://127.0.0.1:9/v1", policy="direct")
+    assert "127.0.0.1:9" in str(error.value)
+    assert error.value.result.reason == "failed"
+    assert error.value.run in str(error.value)
+
+
+def test_a_planted_key_is_found_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-secret")
+    store = tmp_path / "runs.db"
+    with Loopback(lambda prompt, draw: "Answer: 3") as server:
+        result = tg.solve("How many?", model="openai:small", base_url=server.base_url, store=store)
+        assert server.headers[0]["Authorization"] == "Bearer sk-planted-secret"
+    assert "planted" not in repr(result)
+    assert all(b"planted" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
