@@ -1,4 +1,4 @@
-"""Golden traces: what a policy did on a toy, event by event. TG_GOLDEN=write python -m pytest tests/search writes anew."""
+"""Golden traces: what a policy did on a toy, event by event. TG_GOLDEN=write pytest tests/search writes them anew."""
 
 import json
 import os

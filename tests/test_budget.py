@@ -19,7 +19,7 @@ async def settle_down():
         await asyncio.sleep(0)
 
 
-# -- usage and budget --------------------------------------------------------------------------------------------------
+# -- usage and budget ------------------------------------------------------------------------------
 
 
 def test_usages_add_and_subtract_field_by_field():
@@ -72,7 +72,7 @@ def test_a_budget_reads_as_words():
     assert str(Budget(usd=0.1, calls=200)) == "0.1 usd, 200 calls"
 
 
-# -- the purse ---------------------------------------------------------------------------------------------------------
+# -- the purse -------------------------------------------------------------------------------------
 
 
 async def test_what_fits_is_held_and_settled_for_what_it_came_to():

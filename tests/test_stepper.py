@@ -1,5 +1,8 @@
 """The stepper: a policy driven by hand, with no event loop."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
 import asyncio
 import gc
 
@@ -30,7 +33,7 @@ def grow(stepper: Stepper, *names: str) -> list[Thought]:
     return thoughts
 
 
-# -- ask and tell ----------------------------------------------------------------------------------------------------
+# -- ask and tell ----------------------------------------------------------------------------------
 
 
 async def expand_then_score(search):
@@ -121,7 +124,7 @@ def test_an_error_of_the_policy_comes_out_of_tell_and_ends_it():
     assert stepper.search.flying == {}
 
 
-# -- gather ----------------------------------------------------------------------------------------------------------
+# -- gather ----------------------------------------------------------------------------------------
 
 
 def parts(count: int, first: int | None = None):
@@ -244,7 +247,7 @@ def test_gathers_nest_and_their_keys_say_where_they_stand():
     assert sorted(effect.key for effect in stepper.ask()) == ["0.1/0.0/0.0", "0.1/0.0/1.0", "0.1/1.0"]
 
 
-# -- next ------------------------------------------------------------------------------------------------------------
+# -- next ------------------------------------------------------------------------------------------
 
 
 def test_next_waits_for_any_completion():
@@ -280,7 +283,7 @@ def test_a_policy_that_waits_for_nothing_is_stuck():
     assert not stepper.stuck
 
 
-# -- what a policy may not await ---------------------------------------------------------------------------------------
+# -- what a policy may not await -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seconds", [0, 0.1])
@@ -288,7 +291,7 @@ def test_sleeping_in_a_policy_is_a_type_error_that_tells_the_rule(seconds):
     async def sleepy(search):
         await asyncio.sleep(seconds)
 
-    with pytest.raises(TypeError, match="may await only its search .* in a generator or a critic"):
+    with pytest.raises(TypeError, match=r"may await only its search .* in a generator or a critic"):
         step_through(sleepy)
 
 
@@ -318,7 +321,7 @@ async def test_a_task_cannot_be_made_in_a_policy():
     async def policy(search):
         work = stray()
         try:
-            asyncio.create_task(work)
+            asyncio.create_task(work)  # noqa: RUF006
         finally:
             work.close()
 
@@ -357,7 +360,7 @@ def test_a_policy_that_is_no_coroutine_function_is_told_so():
         step_through(plain)
 
 
-# -- work in flight ----------------------------------------------------------------------------------------------------
+# -- work in flight --------------------------------------------------------------------------------
 
 
 def test_work_in_flight_counts_along_the_path_that_was_walked_and_is_released_along_the_same():
@@ -387,7 +390,7 @@ def test_looking_at_work_in_flight_leaves_no_trace():
     assert dict(stepper.search.flying) == {ROOT: 1}
 
 
-# -- long and deep -----------------------------------------------------------------------------------------------------
+# -- long and deep ---------------------------------------------------------------------------------
 
 
 def test_a_chain_of_five_thousand_thoughts_is_no_deeper_for_the_stepper():
@@ -405,9 +408,7 @@ def test_a_chain_of_five_thousand_thoughts_is_no_deeper_for_the_stepper():
 
 def test_gathers_nested_two_thousand_deep_run_and_are_withdrawn():
     async def nest(search, depth):
-        if depth == 0:
-            return await search.expand(search.root)
-        await search.gather(nest(search, depth - 1))
+        await (search.gather(nest(search, depth - 1)) if depth else search.expand(search.root))
 
     def policy(search):
         return nest(search, 2000)
@@ -428,7 +429,7 @@ def test_ten_thousand_parts_side_by_side():
     assert len(stepper.result) == 10_000
 
 
-# -- endings -----------------------------------------------------------------------------------------------------------
+# -- endings ---------------------------------------------------------------------------------------
 
 
 def test_closing_runs_the_finally_of_every_part_innermost_first():

@@ -1,5 +1,8 @@
 """The stores: the contract, and what a SQLite file must survive."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
 import os
 import random
 import shutil
@@ -61,13 +64,13 @@ def numbers(store) -> list[str]:
     return [event.key for event in store.events("a") if isinstance(event, Expanded)]
 
 
-# -- owners and processes ----------------------------------------------------------------------------------------------
+# -- owners and processes --------------------------------------------------------------------------
 
 
 def test_two_stores_on_one_file_cannot_own_the_same_run(tmp_path):
     one, two = SQLiteStore(tmp_path / "runs.db"), SQLiteStore(tmp_path / "runs.db")
     one.claim("a")
-    with pytest.raises(StoreError, match="run a .* has another owner .* wait for it to end"):
+    with pytest.raises(StoreError, match=r"run a .* has another owner .* wait for it to end"):
         two.claim("a")
     two.claim("b")
     one.release("a")
@@ -131,7 +134,7 @@ def test_processes_write_to_one_file_at_once(tmp_path):
     store.close()
 
 
-# -- damage ------------------------------------------------------------------------------------------------------------
+# -- damage ----------------------------------------------------------------------------------------
 
 
 def test_what_was_flushed_survives_a_copy_of_the_files_and_what_was_not_is_gone(tmp_path):
@@ -163,7 +166,7 @@ def test_a_wal_cut_anywhere_opens_with_a_prefix_of_the_run(tmp_path):
         try:
             again = SQLiteStore(folder / "runs.db")
         except StoreError as error:
-            assert "is not a file of thoughtgraph's runs" in str(error)  # cut before the file was made
+            assert "is not a file of thoughtgraph's runs" in str(error)  # noqa: PT017  # cut before it was made
             continue
         found = numbers(again) if again.runs() else []
         assert found == whole[: len(found)]
@@ -238,16 +241,16 @@ def test_a_row_that_does_not_read_is_an_error_that_names_the_run(tmp_path):
         db.execute("""UPDATE events SET body = '{"kind": "expanded"}' WHERE seq = 2""")
     db.close()
     store = SQLiteStore(path)
-    with pytest.raises(StoreError, match="damaged .*run a holds a row that does not read"):
+    with pytest.raises(StoreError, match=r"damaged .*run a holds a row that does not read"):
         store.events("a")
     store.close()
 
 
-# -- places that cannot be written ---------------------------------------------------------------------------------------
+# -- places that cannot be written -----------------------------------------------------------------
 
 
 def test_a_folder_in_place_of_the_file_is_an_error_that_says_what_to_do(tmp_path):
-    with pytest.raises(StoreError, match="cannot be used .* name another file with store="):
+    with pytest.raises(StoreError, match=r"cannot be used .* name another file with store="):
         SQLiteStore(tmp_path)
 
 
@@ -283,7 +286,7 @@ def test_a_full_disk_is_an_error_and_what_was_flushed_before_is_whole(tmp_path):
             store.append("a", step(number, size=500))
             store.flush()
 
-    with pytest.raises(StoreError, match="full.*free space"):
+    with pytest.raises(StoreError, match=r"full.*free space"):
         much()
     store._db.execute("PRAGMA max_page_count = 1000000")
     held = numbers(store)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from importlib import import_module
+from math import isfinite
 from typing import Any, cast
 
 from thoughtgraph.verbs import ALL, Policy
@@ -65,13 +66,12 @@ def _read(text: str) -> tuple[str, dict[str, Any]]:
         return node.id, {}
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
         raise wrong
-    return node.func.id, {_field(word.arg, text): _literal(word.value, text) for word in node.keywords}
-
-
-def _field(name: str | None, text: str) -> str:
-    if name is None:
-        raise ValueError(f"{text!r:.200}: expected settings as name=value")
-    return name
+    settings: dict[str, Any] = {}
+    for word in node.keywords:
+        if word.arg is None or word.arg in settings:
+            raise ValueError(f"{text!r:.200}: expected settings as name=value, each name once")
+        settings[word.arg] = _literal(word.value, text)
+    return node.func.id, settings
 
 
 def _literal(node: ast.expr, text: str) -> Any:
@@ -79,8 +79,8 @@ def _literal(node: ast.expr, text: str) -> Any:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise ValueError(f"{text!r:.200}: expected each setting to be a number, a text or None") from None
-    if not isinstance(value, int | float | str | None):
-        raise ValueError(f"{text!r:.200}: {value!r:.80} is no number, text or None")  # noqa: TRY004  # one kind of error
+    if not isinstance(value, int | float | str | None) or (isinstance(value, float) and not isfinite(value)):
+        raise ValueError(f"{text!r:.200}: {value!r:.80} is no number, text or None")  # one kind of error
     return value
 
 

@@ -32,11 +32,11 @@ class ThoughtGraph:
         import networkx
 
         self._graph: Nx = networkx.DiGraph()
-        inside: Any = self._graph  # its dicts, because its views cost a microsecond a look-up
+        inside: Any = self._graph  # its dicts: its views and add_node cost a microsecond each
         self._nodes: dict[str, dict[str, Any]] = inside._node
         self._succ: dict[str, dict[str, Any]] = inside._succ
         self._pred: dict[str, dict[str, Any]] = inside._pred
-        self._scores: dict[str, list[tuple[int, Score]]] = {}
+        self._scores: dict[str, tuple[Any, ...]] = {}  # tick, score, tick, score: one object a thought, and small
         self._key, self._known = key, dict[Hashable, str]()
         self._finals = list[Thought]()
         self.tick = 0
@@ -98,9 +98,10 @@ class ThoughtGraph:
 
     def scores(self, thought: Thought, critic: str | None = None, at: int | None = None) -> list[Score]:
         """What critics said of a thought, oldest first; of one critic, or as it stood at tick `at`."""
+        entries = self._scores.get(thought.id, ())
         return [
             score
-            for tick, score in self._scores.get(thought.id, ())
+            for tick, score in zip(entries[::2], entries[1::2], strict=True)
             if (critic is None or score.critic == critic) and (at is None or tick <= at)
         ]
 
@@ -167,17 +168,15 @@ class ThoughtGraph:
     def judge(self, thought: str, score: Score) -> None:
         """Append a score."""
         self.tick += 1
-        entries = self._scores.get(thought)
-        if entries is None:
-            self._scores[thought] = [(self.tick, score)]
-        else:
-            entries.append((self.tick, score))
+        self._scores[thought] = (*self._scores.get(thought, ()), self.tick, score)
 
     def _insert(self, thought: Thought) -> None:
-        graph, id = self._graph, thought.id
-        graph.add_node(id, thought=thought)
+        id = thought.id
+        above: dict[str, Any] = {}
+        self._nodes[id], self._succ[id], self._pred[id] = {"thought": thought}, {}, above
         for parent in thought.parents:
-            graph.add_edge(parent, id)
+            edge: dict[str, Any] = {}
+            above[parent] = self._succ[parent][id] = edge
         if self._key is not None and thought.parents:
             self._known.setdefault(self.form(thought.content, thought.depth), id)
         if thought.done:

@@ -58,6 +58,7 @@ def _object(thing: object) -> str:
 def _function(function: types.FunctionType) -> str:
     source = _source(function.__code__)
     cells = [_cell(cell) for cell in function.__closure__ or ()]
+    source += _place(function.__code__) if function.__name__ == "<lambda>" else ""
     body = f"{source} {mark(function.__defaults__)} {mark(function.__kwdefaults__)} {cells}"
     return f"{function.__module__}.{function.__qualname__}#{short(body)}"
 
@@ -68,6 +69,12 @@ def _source(code: types.CodeType) -> str:
         return inspect.getsource(code)
     except (OSError, TypeError):
         return f"{code.co_code.hex()} {code.co_names}"
+
+
+def _place(code: types.CodeType) -> str:
+    """Where a lambda ends in its lines: several may share them, and the source of each is the whole of it."""
+    ends = [(end - code.co_firstlineno, column) for _, end, _, column in code.co_positions() if end and column]
+    return f" {max(ends, default=())}"
 
 
 def _cell(cell: types.CellType) -> str:

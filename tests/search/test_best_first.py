@@ -1,5 +1,8 @@
 """Best first: the contract, a golden trace, and the order by hand."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
 import pytest
 from golden import same_as_golden
 from trees import Tree

@@ -1,5 +1,8 @@
 """Depth first: the contract, a golden trace, pruning and going back by hand."""
 
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false
+
 import pytest
 from golden import same_as_golden
 from trees import Tree

@@ -104,22 +104,24 @@ class _Tree:
         self.attach(leaf, children)
         if self.solved:
             return
-        self.recall(path, edges, [edge for edge in leaf.edges or () if edge.child.visits])
+        met = [edge for edge in leaf.edges or () if edge.child.visits]
+        self.recall(path, edges, met)
         fresh = (edge for edge in leaf.edges or () if not edge.child.visits)
         new = [edge for edge in fresh if not (edge.child.closed and search.task.goal)]
         scores = await search.score([edge.child.thought for edge in new], self.policy.critic, path=walked)
         leaf.pending = False
-        self.learn(path, edges, [(edge, score.value) for edge, score in zip(new, scores, strict=True)])
+        if new or not met:
+            self.learn(path, edges, [(edge, score.value) for edge, score in zip(new, scores, strict=True)])
         if all(edge.child.closed for edge in leaf.edges or ()):
             close(leaf)
 
     def attach(self, leaf: Node, children: Sequence[Thought]) -> None:
         """Hang the children below the leaf; a child that is there already gets another parent."""
-        total = sum(child.prior for child in children)
+        total, above = sum(child.prior for child in children), (leaf,)
         leaf.edges = []
         for child in children:
             node = self.nodes.get(child.id) or self.nodes.setdefault(child.id, Node(child))
-            node.parents += (leaf,)
+            node.parents = node.parents + above if node.parents else above
             leaf.edges.append(Edge(node, child.prior / total))
             if self.solved is None and self.search.solved(child):
                 self.solved = child
