@@ -163,11 +163,7 @@ def test_a_wal_cut_anywhere_opens_with_a_prefix_of_the_run(tmp_path):
     for number in range(25):
         folder = copied(tmp_path, tmp_path / str(number))
         os.truncate(folder / "runs.db-wal", rng.randrange(size))
-        try:
-            again = SQLiteStore(folder / "runs.db")
-        except StoreError as error:
-            assert "is not a file of thoughtgraph's runs" in str(error)  # noqa: PT017  # cut before it was made
-            continue
+        again = SQLiteStore(folder / "runs.db")
         found = numbers(again) if again.runs() else []
         assert found == whole[: len(found)]
         lengths.append(len(found))

@@ -255,8 +255,11 @@ class SQLiteStore:
     def _look(self) -> None:
         """Refuse a file that is damaged or not ours, from a read-only connection."""
         with self._speaking(), contextlib.closing(self._connect("ro")) as db:
+            db.execute("BEGIN")  # one view of the file, whatever others do to it meanwhile
             application = db.execute("PRAGMA application_id").fetchone()[0]
             version = db.execute("PRAGMA user_version").fetchone()[0]
+            if application == version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return  # empty: another process is making it at this moment, or was killed while it did
             if application == APPLICATION and version == VERSION:
                 self._sound(db)
         if application != APPLICATION:
