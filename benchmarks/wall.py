@@ -42,9 +42,8 @@ def row(server: Fake, latency: int, repeat: int, count: int) -> None:
     rounds = statistics.median(cell[1] for cell in cells)
     made = statistics.median(cell[0] / (cell[1] * latency / 1e3) for cell in cells)
     cpu = statistics.median(cell[2] for cell in cells)
-    print(
-        f"{latency:>10} {wall * 1e3:>8.0f} {rounds:>7.0f} {made:>12.2f} {wall * 125 / latency:>13.2f} {cpu * 1e3:>11.2f}"
-    )
+    path = wall * 125 / latency
+    print(f"{latency:>10} {wall * 1e3:>8.0f} {rounds:>7.0f} {made:>12.2f} {path:>13.2f} {cpu * 1e3:>11.2f}")
 
 
 def one(server: Fake, puzzle: str) -> tuple[float, int, float]:

@@ -22,7 +22,8 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 # Lowest first: a file imports those before it.
 CORE = (
     "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "state", "protocols", "task",
-    "answers", "budget", "verbs", "trace", "result", "store", "stepper", "calls", "engine", "expressions", "api",
+    "answers", "budget", "verbs", "contracts", "trace", "result", "store", "stepper", "calls", "engine", "expressions",
+    "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")

@@ -784,3 +784,38 @@ def test_events_begin_with_the_marks_of_all_that_matters():
     _, events = run()
     assert isinstance(events[0], Started)
     assert {"policy", "task", "problem", "seed", "action step", "critic value", "model", "goal"} <= set(events[0].marks)
+
+
+async def test_what_came_back_before_a_stop_is_recorded_and_not_done_again():
+    """Three expansions land in one turn of the loop, and the first of their events ends the run."""
+    done = list[str]()
+
+    async def step(state: tg.State, n: int) -> list[tg.Draft]:
+        done.append("step")
+        return [tg.Draft(f"{state.content}{len(done)}", done=True)]
+
+    async def three(search: tg.Search) -> tg.Thought | None:
+        parts = await search.gather(*(search.expand(search.root) for _ in range(3)))
+        return parts[0][0]
+
+    store = tg.MemoryStore()
+    task = tg.Task("three", actions={"step": step}, start="")
+    engine = Engine(task, three, store=store, run="r")
+    engine.listener = lambda event: engine.cancel() if event.kind == "expanded" else None
+    assert (await engine.start()).reason == "cancelled"
+    assert sum(event.kind == "expanded" for event in store.events("r")) == 3
+    assert (await Engine(task, three, store=store, run="r").resume()).reason == "answered"
+    assert len(done) == 3
+
+
+async def test_a_policy_that_will_not_stop_asking_is_stopped():
+    async def stubborn(search: tg.Search) -> tg.Thought | None:
+        while True:
+            try:
+                await search.expand(search.root)
+            except tg.BudgetExhausted:
+                continue
+
+    task = tg.Task("more", actions={"step": lambda state, n: [tg.Draft("x")]})
+    with pytest.raises(tg.TaskError, match="let BudgetExhausted end it"):
+        await tg.asolve(task, policy=stubborn, budget=tg.Budget(expansions=1))

@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
-import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from thoughtgraph.budget import Budget, Purse, Usage
 from thoughtgraph.calls import Account, Calls
+from thoughtgraph.contracts import check_request, checked_drafts, checked_scores, marks_of
 from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
 from thoughtgraph.graph import ThoughtGraph
-from thoughtgraph.marks import mark
 from thoughtgraph.model import Model
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.state import State
@@ -26,6 +25,9 @@ from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
 from thoughtgraph.trace import Event, Expanded, Reason, Resumed, Scored, Started, Stopped, fold
 from thoughtgraph.verbs import Effect, Policy, Search
+
+DENIALS = 100
+"""So often a policy may ask again after its budget is exhausted."""
 
 GRACE = 0.1
 """Seconds that cancelled work gets to end."""
@@ -67,7 +69,8 @@ class Engine:
         find the graph that the policy saw without them."""
         self._wake: asyncio.Future[None] | None = None
         self._stop: tuple[Reason, BaseException | None] | None = None
-        self._limit = ""
+        self._limit, self._denials = "", 0
+        self._clocks = list[asyncio.TimerHandle]()
         self._recorded = 0
         self._pending: Resumed | None = None
 
@@ -75,7 +78,7 @@ class Engine:
 
     async def start(self, created: str = "", version: str = "") -> Result:
         """Run from the beginning."""
-        self._check()
+        check_request(self.task, self.policy, self.model, self.budget)
         self.store.claim(self.run)
         try:
             started = Started(
@@ -90,7 +93,7 @@ class Engine:
 
     async def resume(self) -> Result:
         """Go on where the run stopped: what is recorded is told again, in its order, and costs nothing."""
-        self._check()
+        check_request(self.task, self.policy, self.model, self.budget)
         self.store.claim(self.run)
         try:
             events = self.store.events(self.run)
@@ -107,9 +110,8 @@ class Engine:
         self._halt("cancelled", None)
 
     async def _go(self, events: Sequence[Event]) -> Result:
-        seconds = self.budget.seconds
-        left = None if seconds is None else seconds - self.purse.spent.seconds
-        clock = None if left is None else asyncio.get_running_loop().call_later(max(0.0, left), self._expire)
+        if self.budget.seconds is not None:
+            self._later(max(0.0, self.budget.seconds - self.purse.spent.seconds), self._expire)
         try:
             thought = await self._think(events)
         except asyncio.CancelledError:
@@ -124,7 +126,7 @@ class Engine:
             await self._drain()
             return self._end(None)
         finally:
-            if clock:
+            for clock in self._clocks:
                 clock.cancel()
         await self._drain()
         return self._end(thought)
@@ -137,6 +139,8 @@ class Engine:
             await self._drive(stepper)
             return stepper.result
         finally:
+            with contextlib.suppress(StoreError):
+                self._salvage(stepper)
             with contextlib.suppress(Exception):  # what a policy says to being withdrawn changes nothing any more
                 stepper.close()
 
@@ -153,13 +157,22 @@ class Engine:
             else:
                 self._deny(stepper)
 
+    def _salvage(self, stepper: Stepper) -> None:
+        """What came back before the run was stopped is recorded, so that it is neither lost nor done again."""
+        while self._arrived:
+            effect, account, task = self._arrived.popleft()
+            if not task.cancelled() and task.exception() is None:
+                self._written(effect, account, *task.result(), orphan=effect.key not in stepper.waiting)
+
     def _deny(self, stepper: Stepper) -> None:
         """Nothing is in flight and nothing more fits: tell the policy, once for each refused effect."""
         if not self._refused:
             stepper.close()
             raise TaskError("every part of the policy waits for the next completion, and nothing is in flight")
         refused, self._refused = self._refused, []
-        self._limit = refused[0][1]
+        self._limit, self._denials = refused[0][1], self._denials + 1
+        if self._denials > DENIALS:
+            raise TaskError("the policy goes on asking though its budget is exhausted: let BudgetExhausted end it")
         for effect, limit in refused:
             if effect.key in stepper.waiting and not stepper.done:
                 stepper.fail(effect, BudgetExhausted(limit))
@@ -223,16 +236,23 @@ class Engine:
             if wanted:
                 self._refused.append((effect, self._limit or "seconds"))
             return
-        result, error = task.result()
+        event = self._written(effect, account, *task.result(), orphan=not wanted)
+        if event is None:
+            self._refused.append((effect, account.short))
+        elif not event.orphan:
+            stepper.tell(effect, self._told(event))
+
+    def _written(
+        self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool
+    ) -> Expanded | Scored | None:
+        """The event of a completion, recorded; None for one that the budget cut short, which waits for the end."""
         self._count(error, account)
         if account.short:
-            self._refused.append((effect, account.short))
             self._cut.append((effect, account, result, error))
-            return
-        event = self._event(effect, account, result, error, orphan=not wanted)
+            return None
+        event = self._event(effect, account, result, error, orphan=orphan)
         self._record(event)
-        if not event.orphan:
-            stepper.tell(effect, self._told(event))
+        return event
 
     def _count(self, error: str, account: Account) -> None:
         if error:
@@ -290,6 +310,8 @@ class Engine:
         fold(self.graph, event)
         if isinstance(event, Expanded | Scored):
             self.outcomes.update(event.outcomes or {})
+        if isinstance(event, Expanded) and not event.made and (event.error or set(event.outcomes or ()) - {"ok"}):
+            self.search.failed.update(event.parents)
         if isinstance(event, Scored):
             self.outcomes["abstained"] += sum(s.value is None and s.status == "abstained" for s in event.scores)
             self._used[event.critic] = getattr(self.task.critics.get(event.critic), "ito", "proxy")
@@ -323,18 +345,7 @@ class Engine:
         return effect
 
     def _marks(self) -> dict[str, str]:
-        named = {
-            "policy": mark(self.policy),
-            "task": self.task.name,
-            "problem": mark(self.task.problem),
-            "seed": str(self.seed),
-        }
-        parts = {"claim": self.task.claim, "goal": self.task.goal, "key": self.task.key, "merge": self.task.merge}
-        actions = {f"action {name}": mark(action) for name, action in self.task.actions.items()}
-        critics = {f"critic {name}": mark(critic) for name, critic in self.task.critics.items()}
-        told = {"x": self.task.x, "passages": self.task.passages, "start": self.task.start}
-        model = {"model": self.model.name if self.model else "none"}
-        return named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | model
+        return marks_of(self.task, self.policy, self.model, self.seed)
 
     def _same(self, events: Sequence[Event]) -> None:
         """Refuse to resume a run with anything that it was not recorded with."""
@@ -348,29 +359,6 @@ class Engine:
                     f"run {self.run} was recorded with another {name}: {then.get(name, 'none'):.300} then, "
                     f"{now.get(name, 'none'):.300} now. Resume it with what it was made with, or start a new run"
                 )
-
-    def _check(self) -> None:
-        """What can be known to fail before anything is spent."""
-        for field, find in (("action", self.task.action), ("critic", self.task.critic)):
-            if (name := getattr(self.policy, field, None)) is not None:
-                find(name)
-        self._check_values()
-        if self.budget.usd is not None and self.model is not None and self.model.price is None:
-            raise TaskError(
-                f"the price of {self.model.name} is not known, so a budget in dollars cannot hold: give it, as in "
-                "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
-            )
-
-    def _check_values(self) -> None:
-        """A policy that ranks thoughts across the tree needs values that stand by themselves."""
-        name: str | None = getattr(self.policy, "critic", None)
-        if name is None or not getattr(self.policy, "absolute", False):
-            return
-        if getattr(self.task.critics[self.task.critic(name)], "comparative", False):
-            raise TaskError(
-                f"the policy ranks thoughts of different sets, and critic {name!r} only compares within one: "
-                "use a critic that values each thought alone, or a policy such as tot or best_of_n"
-            )
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -387,7 +375,10 @@ class Engine:
         self._limit = "seconds"
         for task in self._tasks.values():
             task.cancel()
-        asyncio.get_running_loop().call_later(GRACE, self._halt, "budget", None)
+        self._later(GRACE, lambda: self._halt("budget", None))
+
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        self._clocks.append(asyncio.get_running_loop().call_later(seconds, do))
 
     def _cancel(self, stepper: Stepper) -> None:
         while stepper.cancelled:
@@ -478,51 +469,6 @@ class Engine:
 def thought_id(key: str, number: int) -> str:
     """A thought's id: a hash of the effect that made it and its number there, never of a counter or a clock."""
     return hashlib.blake2s(f"{key}:{number}".encode(), digest_size=8).hexdigest()
-
-
-def checked_drafts(drafts: object, action: str, n: int) -> list[Draft]:
-    """Drafts that keep the generator's contract, their contents as plain JSON; `TaskError` says how they do not."""
-    if not isinstance(drafts, Sequence) or not all(isinstance(draft, Draft) for draft in cast("Sequence[Any]", drafts)):
-        raise TaskError(f"action {action!r} returned {drafts!r:.80}: expected a list of Draft")
-    made = list(cast("Sequence[Draft]", drafts))
-    if len(made) > n:
-        raise TaskError(f"action {action!r} returned {len(made)} drafts: expected at most the n={n} that was asked for")
-    return [_checked(draft, action) for draft in made]
-
-
-def _checked(draft: Draft, action: str) -> Draft:
-    if not (math.isfinite(draft.prior) and draft.prior > 0):
-        raise TaskError(f"action {action!r} gave a draft the prior {draft.prior!r}: expected a finite number above 0")
-    content = as_json(draft.content, f"what action {action!r} returned as a content")
-    return draft if content is draft.content else Draft(content, draft.prior, draft.done)
-
-
-def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
-    """Scores that keep the critic's contract; `TaskError` says how they do not."""
-    if not isinstance(scores, Sequence) or not all(isinstance(score, Score) for score in cast("Sequence[Any]", scores)):
-        raise TaskError(f"critic {critic!r} returned {scores!r:.80}: expected a list of Score")
-    judged = list(cast("Sequence[Score]", scores))
-    if len(judged) != n:
-        raise TaskError(
-            f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order"
-        )
-    return [_signed(score, critic) for score in judged]
-
-
-def _signed(s: Score, critic: str) -> Score:
-    """The score with its critic's name, fit to be stored; spelled out, because `replace` takes three times as long."""
-    if s.value is not None and not math.isfinite(s.value):
-        raise TaskError(
-            f"critic {critic!r} returned the value {s.value!r}: expected a finite number, "
-            "or None where it cannot judge (Score(None) is counted and never ranked)"
-        )
-    for number in (s.spread, s.cost, *(s.parts or {}).values()):
-        if number is not None and not math.isfinite(number):
-            raise TaskError(f"critic {critic!r} returned {s!r:.200}: expected finite numbers as spread, cost and parts")
-    if s.value is not None and s.samples < 1:
-        raise TaskError(f"critic {critic!r} returned a value of {s.samples} samples: expected at least one")
-    details = as_json(s.details, f"what critic {critic!r} returned as details")
-    return Score(s.value, clean(s.feedback), s.parts, s.spread, s.samples, s.status, s.cost, details, critic)
 
 
 def _any(result: Sequence[Any]) -> bool:

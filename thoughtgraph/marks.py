@@ -82,7 +82,10 @@ def _cell(cell: types.CellType) -> str:
         inside: object = cell.cell_contents
     except ValueError:
         return "empty"
-    return "itself" if isinstance(inside, types.FunctionType) and inside.__closure__ else mark(inside)
+    if isinstance(inside, types.FunctionType) and inside.__closure__:
+        return "itself"
+    changes = isinstance(inside, list | dict | set)  # a cache or a counter is no setting
+    return type(inside).__name__ if changes else mark(inside)
 
 
 def short(text: str) -> str:

@@ -183,7 +183,7 @@ class SQLiteStore:
         from filelock import FileLock, Timeout
 
         folder = self.path.with_name(self.path.name + ".locks")
-        lock = FileLock(folder / f"{digest(run)}.lock", blocking=False, is_singleton=False)
+        lock = FileLock(folder / f"{digest(run)}.lock", blocking=False, is_singleton=False, thread_local=False)
         try:
             folder.mkdir(exist_ok=True)
             lock.acquire()

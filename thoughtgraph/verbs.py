@@ -70,6 +70,7 @@ class Search:
         self.graph = graph
         self.rng = random.Random(f"{seed}/policy")
         self.flying: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
 
     @property
     def root(self) -> Thought:
@@ -114,6 +115,10 @@ class Search:
     def in_flight(self, thought: Thought) -> int:
         """How many effects asked and not yet told stand on a path through this thought: visits without reward."""
         return self.flying.get(thought.id, 0)
+
+    def failures(self, thought: Thought) -> int:
+        """How many expansions of this thought came to nothing because they failed: no word of a dead end."""
+        return self.failed.get(thought.id, 0)
 
     def value(self, thought: Thought, critic: str | None = None) -> float | None:
         """What `critic` values this thought at; None where it did not speak, abstained or failed."""

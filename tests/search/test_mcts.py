@@ -3,12 +3,14 @@
 # pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportCallIssue=false
 
+from collections.abc import Sequence
 from math import inf, log, sqrt
 
 import pytest
 from golden import same_as_golden
 from trees import Tree
 
+import thoughtgraph as tg
 from thoughtgraph.budget import Budget
 from thoughtgraph.search import MCTS
 from thoughtgraph.search.mcts import _Tree
@@ -164,3 +166,22 @@ def test_nothing_is_left_in_flight_at_the_end():
 def test_settings_that_make_no_sense_are_errors(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MCTS(**wrong)
+
+
+def test_a_failed_expansion_is_no_dead_end_and_is_tried_once_more():
+    asked = list[str]()
+
+    def step(state: tg.State, n: int) -> list[tg.Draft]:
+        asked.append(state.content)
+        if asked.count(state.content) == 1 and state.content == "a":
+            raise OSError("the line was bad")
+        return [tg.Draft(state.content + letter, done=len(state.content) == 1) for letter in "ab"]
+
+    def value(states: Sequence[tg.State]) -> list[tg.Score]:
+        return [tg.Score(1.0 if state.content.startswith("a") else 0.0) for state in states]
+
+    task = tg.Task("ab", actions={"step": step}, critics={"value": value}, start="")
+    result = tg.solve(task, policy=MCTS(), budget=tg.Budget())
+    assert asked.count("a") == 2
+    assert result.answer == "aa"
+    assert result.outcomes["failed"] == 1

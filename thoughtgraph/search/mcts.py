@@ -101,6 +101,10 @@ class _Tree:
         walked = [node.thought for node in path]
         leaf.pending = True
         children = await search.expand(leaf.thought, action=self.policy.action, n=self.policy.branch, path=walked)
+        if not children and search.failures(leaf.thought) == 1:  # no dead end: it may be tried once more
+            leaf.pending = False
+            self.learn(path, edges, ())
+            return
         self.attach(leaf, children)
         if self.solved:
             return

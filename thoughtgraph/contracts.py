@@ -1,0 +1,96 @@
+"""The contracts of policies, generators and critics, checked where results come in: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+from thoughtgraph.budget import Budget
+from thoughtgraph.errors import TaskError
+from thoughtgraph.marks import mark
+from thoughtgraph.model import Model
+from thoughtgraph.task import Task
+from thoughtgraph.thought import Draft, Score, as_json, clean
+from thoughtgraph.verbs import Policy
+
+
+def marks_of(task: Task, policy: Policy, model: Model | None, seed: int) -> dict[str, str]:
+    """What a run is made with, by name: a run is resumed only where all of it is the same."""
+    named = {"policy": mark(policy), "task": task.name, "problem": mark(task.problem), "seed": str(seed)}
+    parts = {"claim": task.claim, "goal": task.goal, "key": task.key, "merge": task.merge}
+    told = {"x": task.x, "passages": task.passages, "start": task.start}
+    actions = {f"action {name}": mark(action) for name, action in task.actions.items()}
+    critics = {f"critic {name}": mark(critic) for name, critic in task.critics.items()}
+    used = {"model": model.name if model else "none"}
+    return named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | used
+
+
+def check_request(task: Task, policy: Policy, model: Model | None, budget: Budget) -> None:
+    """What can be known to fail before anything is spent; `TaskError` says what."""
+    for field, find in (("action", task.action), ("critic", task.critic)):
+        if (name := getattr(policy, field, None)) is not None:
+            find(name)
+    _check_values(task, policy)
+    if budget.usd is not None and model is not None and model.price is None:
+        raise TaskError(
+            f"the price of {model.name} is not known, so a budget in dollars cannot hold: give it, as in "
+            "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
+        )
+
+
+def _check_values(task: Task, policy: Policy) -> None:
+    """A policy that ranks thoughts across the tree needs values that stand by themselves."""
+    name: str | None = getattr(policy, "critic", None)
+    if name is None or not getattr(policy, "absolute", False):
+        return
+    if getattr(task.critics[task.critic(name)], "comparative", False):
+        raise TaskError(
+            f"the policy ranks thoughts of different sets, and critic {name!r} only compares within one: "
+            "use a critic that values each thought alone, or a policy such as tot or best_of_n"
+        )
+
+
+def checked_drafts(drafts: object, action: str, n: int) -> list[Draft]:
+    """Drafts that keep the generator's contract, their contents as plain JSON; `TaskError` says how they do not."""
+    if not isinstance(drafts, Sequence) or not all(isinstance(draft, Draft) for draft in cast("Sequence[Any]", drafts)):
+        raise TaskError(f"action {action!r} returned {drafts!r:.80}: expected a list of Draft")
+    made = list(cast("Sequence[Draft]", drafts))
+    if len(made) > n:
+        raise TaskError(f"action {action!r} returned {len(made)} drafts: expected at most the n={n} that was asked for")
+    return [_checked(draft, action) for draft in made]
+
+
+def _checked(draft: Draft, action: str) -> Draft:
+    if not (math.isfinite(draft.prior) and draft.prior > 0):
+        raise TaskError(f"action {action!r} gave a draft the prior {draft.prior!r}: expected a finite number above 0")
+    content = as_json(draft.content, f"what action {action!r} returned as a content")
+    return draft if content is draft.content else Draft(content, draft.prior, draft.done)
+
+
+def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
+    """Scores that keep the critic's contract; `TaskError` says how they do not."""
+    if not isinstance(scores, Sequence) or not all(isinstance(score, Score) for score in cast("Sequence[Any]", scores)):
+        raise TaskError(f"critic {critic!r} returned {scores!r:.80}: expected a list of Score")
+    judged = list(cast("Sequence[Score]", scores))
+    if len(judged) != n:
+        raise TaskError(
+            f"critic {critic!r} returned {len(judged)} scores for {n} thoughts: expected one each, in order"
+        )
+    return [_signed(score, critic) for score in judged]
+
+
+def _signed(s: Score, critic: str) -> Score:
+    """The score with its critic's name, fit to be stored; spelled out, because `replace` takes three times as long."""
+    if s.value is not None and not math.isfinite(s.value):
+        raise TaskError(
+            f"critic {critic!r} returned the value {s.value!r}: expected a finite number, "
+            "or None where it cannot judge (Score(None) is counted and never ranked)"
+        )
+    for number in (s.spread, s.cost, *(s.parts or {}).values()):
+        if number is not None and not math.isfinite(number):
+            raise TaskError(f"critic {critic!r} returned {s!r:.200}: expected finite numbers as spread, cost and parts")
+    if s.value is not None and s.samples < 1:
+        raise TaskError(f"critic {critic!r} returned a value of {s.samples} samples: expected at least one")
+    details = as_json(s.details, f"what critic {critic!r} returned as details")
+    return Score(s.value, clean(s.feedback), s.parts, s.spread, s.samples, s.status, s.cost, details, critic)
