@@ -84,8 +84,8 @@ def _cell(cell: types.CellType) -> str:
         return "empty"
     if isinstance(inside, types.FunctionType) and inside.__closure__:
         return "itself"
-    changes = isinstance(inside, list | dict | set)  # a cache or a counter is no setting
-    return type(inside).__name__ if changes else mark(inside)
+    kind = type(inside)
+    return kind.__name__ if kind in (list, dict, set) else mark(inside)  # a cache or a counter is no setting
 
 
 def short(text: str) -> str:
