@@ -5,7 +5,7 @@ python examples/game_of_24.py
 
 import thoughtgraph as tg
 
-for policy in ("best_of_n(n=16)", "tot(breadth=5)", "mcts(workers=8)"):
+for policy in ("tot(breadth=5)", "dfs", "mcts(workers=8)"):
     task = tg.tasks.game24("4 9 10 13")
     result = tg.solve(task, policy=policy, budget=tg.Budget(expansions=400))
     print(f"{policy:<18} {result.answer}  ({result.usage.expansions} expansions, {result.reason})")

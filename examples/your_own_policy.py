@@ -29,6 +29,6 @@ class WideningBeam:
         return search.answer()
 
 
-result = tg.solve(tg.tasks.game24("1 3 4 6"), policy=WideningBeam(), budget=tg.Budget(expansions=300))
+result = tg.solve(tg.tasks.game24("4 9 10 13"), policy=WideningBeam(), budget=tg.Budget(expansions=300))
 print(result.answer, result.usage.expansions)
 print(result.graph.to_mermaid().splitlines()[0], "...", len(result.graph), "thoughts")

@@ -18,8 +18,8 @@ from thoughtgraph.tasks import build
 PUZZLES = ("4 9 10 13", "1 3 4 6", "2 5 8 11", "5 5 5 9", "3 3 8 8", "1 1 1 1")
 """Five that can be solved, two of them hard, and one that cannot."""
 
-POLICIES = ("best_of_n(n=16)", "tot(breadth=5)", "mcts(workers=4)")
-"""Sampling, a beam, and a tree search that revises itself."""
+POLICIES = ("tot(breadth=5)", "dfs", "mcts(workers=4)")
+"""A beam, which never goes back; backtracking; and a tree search that revises itself."""
 
 
 def demo(console: Console, *, as_json: bool = False) -> None:
@@ -33,7 +33,7 @@ def demo(console: Console, *, as_json: bool = False) -> None:
     console.print("Game of 24: use four numbers once each, with + - * /, to make 24.\n")
     console.print(_table(runs))
     console.print("\nHow the beam got there for", PUZZLES[0], "(value in blue, the answer's path in green):")
-    shown = runs[PUZZLES[0], POLICIES[1]]
+    shown = runs[PUZZLES[0], POLICIES[0]]
     console.print(tree(shown.graph, shown.thought, 12))
     console.print(f"\n{len(runs)} runs in {time.perf_counter() - began:.1f} s, with no model and no network.")
     console.print('Next: thoughtgraph solve --task game24 "4 9 10 13"; to name a model: thoughtgraph solve --help')
@@ -48,14 +48,17 @@ def _table(runs: dict[tuple[str, str], Result]) -> Table:
     for puzzle in PUZZLES:
         table.add_row(puzzle, *(_cell(runs[puzzle, policy]) for policy in POLICIES))
     solved = (sum(runs[puzzle, policy].answer is not None for puzzle in PUZZLES) for policy in POLICIES)
-    paid = [sum(runs[puzzle, policy].usage.expansions for puzzle in PUZZLES) for policy in POLICIES]
-    judged = [sum(runs[puzzle, policy].usage.evaluations for puzzle in PUZZLES) for policy in POLICIES]
-    totals = zip(solved, paid, judged, strict=True)
     table.add_section()
-    table.add_row("all", *(f"{s} solved, {e} expansions, {v} evaluations" for s, e, v in totals))
+    paid = (_paid(*(runs[puzzle, policy] for puzzle in PUZZLES)) for policy in POLICIES)
+    table.add_row("all", *(f"{n} solved\n{price}" for n, price in zip(solved, paid, strict=True)))
     return table
 
 
 def _cell(run: Result) -> str:
     answer = "no answer" if run.answer is None else str(inert(str(run.answer), 40))
-    return f"{answer}\n{run.usage.expansions} expansions, {run.usage.evaluations} evaluations"
+    return f"{answer}\n{_paid(run)}"
+
+
+def _paid(*runs: Result) -> str:
+    thoughts, judged = sum(len(run.graph) - 1 for run in runs), sum(run.usage.evaluations for run in runs)
+    return f"{thoughts} thoughts, {judged} judged"

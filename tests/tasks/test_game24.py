@@ -101,7 +101,7 @@ def test_nothing_is_divided_by_zero():
 
 
 def test_fractions_stay_exact():
-    assert moves(("8/3", "9"))[2].content["text"] == "9 * 8/3 = 24 (left: 24)"
+    assert moves(("8/3", "9"))[2].content["text"] == "9 * (8/3) = 24 (left: 24)"
 
 
 def test_a_single_number_leaves_nothing_to_do():
@@ -278,12 +278,12 @@ def test_a_proposed_step_is_worked_out_anew_however_it_is_written(line: str, mad
 @pytest.mark.parametrize(
     ("line", "made"),
     [
-        ("2.6667 * 9 = 24", "8/3 * 9 = 24 (left: 3 24)"),
-        ("2.67 * 9 = 24", "8/3 * 9 = 24 (left: 3 24)"),
-        ("8/3 * 9 = 24", "8/3 * 9 = 24 (left: 3 24)"),
-        ("(8/3) * 9 = 24 (left: 24 3)", "8/3 * 9 = 24 (left: 3 24)"),
-        ("9 / 2.667 = 3.375", "9 / 8/3 = 27/8 (left: 3 27/8)"),
-        ("3 - 2.6667 = 0.3333", "3 - 8/3 = 1/3 (left: 1/3 9)"),
+        ("2.6667 * 9 = 24", "(8/3) * 9 = 24 (left: 3 24)"),
+        ("2.67 * 9 = 24", "(8/3) * 9 = 24 (left: 3 24)"),
+        ("(8/3) * 9 = 24", "(8/3) * 9 = 24 (left: 3 24)"),
+        ("(8/3) * 9 = 24 (left: 24 3)", "(8/3) * 9 = 24 (left: 3 24)"),
+        ("9 / 2.667 = 3.375", "9 / (8/3) = 27/8 (left: 3 27/8)"),
+        ("3 - 2.6667 = 0.3333", "3 - (8/3) = 1/3 (left: 1/3 9)"),
     ],
 )
 def test_a_decimal_means_the_fraction_that_it_is_a_rendering_of(line: str, made: str):
@@ -303,7 +303,7 @@ def test_a_decimal_means_the_fraction_that_it_is_a_rendering_of(line: str, made:
         "4 / 9 (not a whole number)",
         "4 ** 9 = 262144",
         "10 / 0 = 5",
-        "4/0 + 9 = 13",
+        "(4/0) + 9 = 13",
         "4 + 9 = " + "1" * 5000,
         "No further steps are possible.",
     ],

@@ -14,8 +14,8 @@ from thoughtgraph.verbs import Search
 class BestOfN:
     """Draw `n` chains side by side and answer with the one that `critic` values most.
 
-    It pays where judging is easier than solving. Where the problem has a goal test, an answer that passes it needs
-    no critic. Chains that claim nothing are not judged.
+    It pays where judging is easier than solving. Where the problem has a goal test, that decides, and
+    no critic is asked. Chains that claim nothing are not judged.
     """
 
     n: int = 8
@@ -29,8 +29,8 @@ class BestOfN:
     async def __call__(self, search: Search) -> Thought | None:
         """Sample, score, choose."""
         ends = await chains(search, self.n, self.action, self.steps)
-        if solved := next((end for end in ends if search.solved(end)), None):
-            return solved
+        if search.task.goal is not None:
+            return next((end for end in ends if search.solved(end)), None)
         claims = [end for end in ends if end.done and search.claim(end) is not None]
         if len(claims) > 1:
             await search.score(claims, self.critic)

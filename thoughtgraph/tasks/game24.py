@@ -135,7 +135,8 @@ class Move(NamedTuple):
     @property
     def content(self) -> dict[str, Json]:
         """The thought's content."""
-        text = f"{self.a} {self.op} {self.b} = {self.result} (left: {' '.join(self.left)})"
+        a, b = (f"({number})" if "/" in number else number for number in (self.a, self.b))
+        text = f"{a} {self.op} {b} = {self.result} (left: {' '.join(self.left)})"
         return {"text": text, "steps": [[self.a, self.op, self.b]], "left": list(self.left)}
 
     @property
