@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "state", "protocols", "task",
+    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "outcomes", "state", "protocols", "task",
     "answers", "budget", "verbs", "contracts", "trace", "result", "store", "stepper", "calls", "engine", "expressions",
     "api",
 )  # fmt: skip

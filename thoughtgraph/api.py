@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import os
 import secrets
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -134,8 +135,9 @@ def resume(
 ) -> Result:
     """Go on with a run where it stopped, was killed, or ran out of budget; what is recorded is not paid again.
 
-    `budget` is the new total (the recorded one if not given). Runs of tasks that ship with the package, with policies
-    and models named by text, are rebuilt from the store; for others pass the same `task`, `policy` and `model` again.
+    `budget` names new totals; limits that it does not name stay as they were. Runs of tasks that ship with the
+    package, with policies and models named by text, are rebuilt from the store; for others pass the same `task`,
+    `policy` and `model` again.
     Raises `ReplayMismatch` if they are not the same, `StoreError` if the store or the run cannot be used; the file
     stays untouched.
     """
@@ -192,20 +194,37 @@ def as_store(store: Store | str | os.PathLike[str] | None) -> Store:
 
 @dataclass
 class _Run:
-    """A run that is ready to go, and what must be let go of after it."""
+    """A run that is ready to go, and the store to close after it, if it was opened here."""
 
     engine: Engine
     go: Callable[[], Coroutine[Any, Any, Result]]
-    closing: list[Any]
+    store: SQLiteStore | None
 
     async def __call__(self) -> Result:
+        model = self.engine.model
         try:
-            return await self.go()
+            with _using(model):
+                return await self.go()
         finally:
-            for thing in self.closing:
-                closed = thing.close()
-                if closed is not None:
-                    await closed
+            if self.store is not None:
+                self.store.close()
+            if model is not None and not _users[id(model)]:
+                await model.close()
+
+
+_users: Counter[int] = Counter()
+
+
+@contextlib.contextmanager
+def _using(model: Model | None) -> Generator[None, None, None]:
+    """Count a model's runs: the last one lets go of its connections, and the next one opens new ones."""
+    _users[id(model)] += 1
+    try:
+        yield
+    finally:
+        _users[id(model)] -= 1
+        if not _users[id(model)]:
+            del _users[id(model)]
 
 
 def _new(
@@ -220,6 +239,8 @@ def _new(
     on_event: Callable[[Update], None] | None,
 ) -> _Run:
     task = as_task(task, merge)
+    if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"the budget is {budget!r:.80}: expected a tg.Budget, as in tg.Budget(calls=16)")
     used = as_model(model, base_url) if model is not None or not _local(task) else None
     recipe: Json = {
         "task": task.recipe,
@@ -227,14 +248,14 @@ def _new(
         "policy": _text(policy),
         "model": _text(used.name if model is None and used else model),
     }
-    recipe["base_url"] = getattr(used, "base_url", None)
+    recipe["base_url"] = getattr(used, "shown", None)
     spend = budget or _default(used)
     with _opened(store) as kept:
         engine = Engine(
             task, as_policy(policy, task), store=kept, run=new_run(), model=used, budget=spend, seed=seed, recipe=recipe
         )
         created = datetime.now(UTC).isoformat(timespec="microseconds")
-        return _ready(engine, lambda: engine.start(created, __version__), store, model, on_event)
+        return _ready(engine, lambda: engine.start(created, __version__), store, on_event)
 
 
 def _again(
@@ -259,9 +280,24 @@ def _again(
         thinking = as_policy(policy or _recorded(run, recipe, built), built)
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
         engine = Engine(
-            built, thinking, store=kept, run=run, model=used, budget=budget or last, seed=started.seed, recipe=recipe
+            built,
+            thinking,
+            store=kept,
+            run=run,
+            model=used,
+            budget=_total(budget, last),
+            seed=started.seed,
+            recipe=recipe,
         )
-        return _ready(engine, engine.resume, store, model, on_event)
+        return _ready(engine, engine.resume, store, on_event)
+
+
+def _total(budget: Budget | None, last: Budget) -> Budget:
+    """The limits that are named now; those that are not stay as they were."""
+    if budget is None:
+        return last
+    named = {f.name: getattr(budget, f.name) for f in fields(budget)}
+    return replace(last, **{name: limit for name, limit in named.items() if limit is not None})
 
 
 @contextlib.contextmanager
@@ -280,10 +316,9 @@ def _ready(
     engine: Engine,
     go: Callable[[], Coroutine[Any, Any, Result]],
     store: Store | str | os.PathLike[str] | None,
-    model: Model | str | None,
     on_event: Callable[[Update], None] | None,
 ) -> _Run:
-    """Close what was made here from text; what the caller brought is the caller's."""
+    """Tell the caller of events as updates, and close the store if it was opened here."""
     if on_event is not None:
         tell = on_event
 
@@ -291,12 +326,8 @@ def _ready(
             tell(Update(event, engine))
 
         engine.listener = listener
-    closing: list[Any] = [engine.store] if isinstance(store, str | os.PathLike) else []
-    if engine.model is not None and (model is None or isinstance(model, str)):
-        closing.insert(0, engine.model)
-    elif engine.model is not None:
-        _borrowed.append(engine.model)
-    return _Run(engine, go, closing)
+    opened = isinstance(engine.store, SQLiteStore) and engine.store is not store
+    return _Run(engine, go, cast("SQLiteStore", engine.store) if opened else None)
 
 
 def as_task(task: Task | str, merge: bool | None = None) -> Task:
@@ -305,12 +336,18 @@ def as_task(task: Task | str, merge: bool | None = None) -> Task:
         from thoughtgraph.tasks.question import question
 
         task = question(task)
+    if not isinstance(task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"the task is {task!r:.80}: expected a question in text, or a tg.Task")
     return task if merge is None else replace(task, merge=merge)
 
 
 def as_policy(policy: Policy | str | None, task: Task) -> Policy:
     """A policy by its text; the task's own where none is named."""
-    return parse(policy or task.policy) if policy is None or isinstance(policy, str) else policy
+    if policy is None or isinstance(policy, str):
+        return parse(policy or task.policy)
+    if not callable(policy):
+        raise TaskError(f"the policy is {policy!r:.80}: expected a policy object, or its text, as in 'mcts(workers=8)'")
+    return policy
 
 
 def existing(store: Store | str | os.PathLike[str]) -> Store | str | os.PathLike[str]:
@@ -369,25 +406,13 @@ def new_run() -> str:
 
 # -- one event loop for synchronous callers ----------------------------------------------------------------------
 
-_borrowed = list[Model]()
-
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     """The process's background event loop: clients that live in it serve every synchronous call."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="thoughtgraph", daemon=True).start()
-    atexit.register(_shut, loop)
     return loop
-
-
-def _shut(loop: asyncio.AbstractEventLoop) -> None:
-    async def close() -> None:
-        for model in {id(model): model for model in _borrowed}.values():
-            await model.close()
-
-    with contextlib.suppress(Exception):
-        asyncio.run_coroutine_threadsafe(close(), loop).result(timeout=1)
 
 
 def _blocking(run: _Run) -> Result:
@@ -400,4 +425,12 @@ def _blocking(run: _Run) -> Result:
         return future.result()
     except KeyboardInterrupt:
         loop.call_soon_threadsafe(run.engine.cancel)
-        raise Interrupted(future.result(timeout=5)) from None
+        raise Interrupted(_at_last(run.engine, future)) from None
+
+
+def _at_last(engine: Engine, future: Future[Result]) -> Result:
+    """The run's own end; or where it stands, while a generator or critic that blocks the event loop keeps it."""
+    try:
+        return future.result(timeout=5)
+    except TimeoutError:
+        return engine.standing("cancelled")

@@ -1,26 +1,26 @@
 """Paid calls: reserved before they leave, journalled as they end, retried in one loop, never paid twice.
 
-Every draw of a model is one call. A call is known by (effect key, part, draw): an effect that is performed again
-after a crash takes what was answered from the journal and pays only for the rest.
+Every draw of a model is one call. A call is known by (effect key, part, draw), where a part is a prompt of one state:
+an effect that is performed again after a crash takes what was answered from the journal and pays only for the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from thoughtgraph.budget import Purse, Usage
-from thoughtgraph.errors import ModelError, StoreError, TaskError, Unauthorized, Unavailable, Unparsable
+from thoughtgraph.budget import Purse, Usage, times
+from thoughtgraph.contracts import check_price, no_model
+from thoughtgraph.errors import ModelError, StoreError, Unauthorized, Unavailable
 from thoughtgraph.marks import mark, short
-from thoughtgraph.model import Completion, Model, Outcome, Price, Reply, Request
+from thoughtgraph.model import Completion, Model, Price, Reply, Request
+from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Prompt
-from thoughtgraph.replies import spoken
 from thoughtgraph.store import Store
 from thoughtgraph.thought import clean
 from thoughtgraph.trace import Ledger, Record, Sent, Settled
@@ -33,11 +33,14 @@ T = TypeVar("T")
 ATTEMPTS = 6
 """Transport attempts for one request: at 20 % faults, three leave 11 dead calls of 1,400, six leave 0.1."""
 
+PATIENCE = 120.0
+"""The longest wait, in seconds, that a provider may ask for: beyond it the run ends, and is resumed later."""
+
 FEW = 32
-"""The fewest tokens that a reply is asked for with."""
+"""The fewest tokens that a reply is asked for with, where the budget has no more; an eighth of what it may have."""
 
 STREAK = 8
-"""So many calls or effects that fail in a row, without one success between them, end the run."""
+"""So many failures in a row, without one success between them, end the run."""
 
 
 class Calls:
@@ -49,168 +52,176 @@ class Calls:
         self.store, self.run, self.purse, self.model, self.seed, self.abort = store, run, purse, model, seed, abort
         self.ledger: dict[str, Ledger] = {}
         self.started = time.monotonic()
-        self.models: dict[str, Model] = {}
         self.error: Exception | None = None
         self.successes = 0
         self._streak = 0
-        self._answered: dict[tuple[str, str], dict[int, tuple[str, Reply]]] = {}
+        self._answered: dict[str, dict[tuple[str, int], Reply]] = {}
         self._marks: dict[int, tuple[object, str]] = {}
         self._id = 0
         self._alone = set[str]()
         self._durable: asyncio.Future[None] | None = None
 
+    def clock(self) -> float:
+        """Seconds since the run began, over all resumes."""
+        return round(self.purse.spent.seconds + time.monotonic() - self.started, 6)
+
     # -- what was paid before ------------------------------------------------------------------------------------
 
-    def replay(self, records: Sequence[Record]) -> None:
-        """Take over the journal: what settled is spent, what was sent and never settled counts at its reservation."""
+    def replay(self, records: Sequence[Record], done: Container[str]) -> None:
+        """Take over the journal: what settled is spent, what was sent and never settled counts at its reservation.
+
+        Replies to effects that are `done`, by their keys, are not needed again.
+        """
         sent = {record.id: record for record in records if isinstance(record, Sent)}
-        settled = [record for record in records if isinstance(record, Settled)]
-        for record in settled:
-            self._book(sent[record.id], record)
-        for id in sent.keys() - {record.id for record in settled}:
+        for record in records:
+            if isinstance(record, Settled):
+                self._book(sent[record.id], record, keep=sent[record.id].key not in done)
+        for id in sent.keys() - {record.id for record in records if isinstance(record, Settled)}:
             self.purse.lost += sent[id].held
+            self._note_lost(sent[id])
         self._id = max(sent, default=-1) + 1
 
-    def _book(self, sent: Sent, settled: Settled) -> None:
+    def forget(self, key: str) -> None:
+        """An effect is done: nobody will ask for its replies again."""
+        self._answered.pop(key, None)
+
+    def _book(self, sent: Sent, settled: Settled, *, keep: bool = True) -> None:
         self.purse.spent += settled.usage
         self.ledger.setdefault(sent.role, Ledger()).book(settled)
-        answered = self._answered.setdefault((sent.key, sent.part), {})
-        for draw, reply in enumerate(settled.replies, sent.draw):
-            answered[draw] = (sent.mark, reply)
+        self.successes += bool(settled.replies)
+        if keep:
+            answered = self._answered.setdefault(sent.key, {})
+            answered.update({(sent.part, draw): reply for draw, reply in enumerate(settled.replies, sent.draw)})
+
+    def _note_lost(self, sent: Sent) -> None:
+        unsettled = Settled(sent.id, (), sent.held, "unsettled", lost=True)
+        self.ledger.setdefault(sent.role, Ledger()).book(unsettled)
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
-    async def draw(self, job: Job, start: int, n: int) -> list[Reply]:
+    async def draw(self, question: Question, start: int, n: int) -> list[Reply]:
         """Draws `start` to `start + n - 1`: from the journal, else from the model. Fewer where the budget ends."""
-        answered = self._answered.setdefault((job.account.key, job.part), {})
-        known = {draw for draw, (mark, _) in answered.items() if mark == job.mark}
-        missing = [draw for draw in range(start, start + n) if draw not in known]
-        if missing and job.model.name not in self._alone:
-            missing = await self._send(job, missing)
-        await asyncio.gather(*(self._send(job, [draw]) for draw in missing))
-        drawn = (answered.get(draw, ("", None)) for draw in range(start, start + n))
-        return [reply for mark, reply in drawn if reply is not None and mark == job.mark]
+        answered = self._answered.setdefault(question.account.key, {})
+        places = [(question.part, draw) for draw in range(start, start + n)]
+        missing = [draw for part, draw in places if (part, draw) not in answered]
+        if missing and question.model.name not in self._alone:
+            missing = await self._send(question, missing)
+        await _side_by_side(*(self._send(question, [draw]) for draw in missing))
+        return [answered[place] for place in places if place in answered]
 
-    async def _send(self, job: Job, draws: list[int]) -> list[int]:
-        """One request for consecutive `draws`; those that the server left out, and that another request may bring."""
+    async def _send(self, question: Question, draws: list[int]) -> list[int]:
+        """One request for the first consecutive ones of `draws`; those that another request may still bring."""
+        errand = Errand(question, draws[0], _run_length(draws), question.request)
         try:
-            got: int = await self._retrying()(self._attempt, job, draws[0], _run_length(draws))
-        except Unavailable as error:
-            self._failed(job, error, len(draws))
-            return []
+            got: int = await self._retrying()(self._attempt, errand)
         except ModelError as error:
-            if isinstance(error, Unauthorized):
-                self.abort(error)
-            self._failed(job, error, len(draws))
-            return []
-        if got == 0:
-            return []
-        self._streak, self.successes = 0, self.successes + 1
-        if got < len(draws):
-            self._alone.add(job.model.name)
-        return draws[got:]
+            self._gave_up(errand, error)
+            return draws[errand.tried :]
+        if got < errand.tried:
+            self._alone.add(question.model.name)
+        return draws[got : errand.tried] + draws[errand.n :]
 
-    def _failed(self, job: Job, error: ModelError, n: int) -> None:
-        job.account.outcomes["failed"] += n
-        if job.sent:
-            self._settle(job.sent, Settled(job.sent.id, (), Usage(calls=n), "gave up"))
-        self.fail(error)
-
-    def fail(self, error: Exception) -> None:
-        """Count a failure; too many in a row end the run."""
+    def _gave_up(self, errand: Errand, error: ModelError) -> None:
+        errand.question.account.outcomes["failed"] += errand.tried
+        if errand.sent:
+            self._settle(errand.sent, (), Usage(calls=errand.tried), "gave up")
         self.error, self._streak = error, self._streak + 1
-        if self._streak >= STREAK:
+        wait = error.retry_after if isinstance(error, Unavailable) else None
+        if wait is not None and wait > PATIENCE:
+            self.abort(ModelError(f"{error}; it asks to wait {wait:g} s: resume the run after that", cause=error.cause))
+        elif self._streak >= STREAK or isinstance(error, Unauthorized):
             self.abort(error)
 
-    def worked(self) -> None:
-        """Count a success of something that is not a call: the streak of failures is broken."""
-        self._streak, self.successes = 0, self.successes + 1
-
-    def known(self, psi: object) -> str:
-        """The mark of a prompter, worked out once."""
-        if id(psi) not in self._marks:
-            self._marks[id(psi)] = (psi, short(mark(psi)))
-        return self._marks[id(psi)][1]
-
     def _retrying(self) -> AsyncRetrying:
-        from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
+        from tenacity import AsyncRetrying, retry_if_exception
 
-        return AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS), retry=retry_if_exception_type(Unavailable), wait=_wait, reraise=True
-        )
+        return AsyncRetrying(stop=self._enough, retry=retry_if_exception(_worth_another), wait=_wait, reraise=True)
 
-    async def _attempt(self, job: Job, draw: int, n: int) -> int:
+    def _enough(self, state: RetryCallState) -> bool:
+        """A server that has never answered and refuses the connection is not there: that is said soon."""
+        error = state.outcome.exception() if state.outcome else None
+        absent = isinstance(error, Unavailable) and error.cause == "connection" and not self.successes
+        return state.attempt_number >= (min(3, ATTEMPTS) if absent else ATTEMPTS)
+
+    async def _attempt(self, errand: Errand) -> int:
         """Reserve, write down, send, settle: one transport attempt. How many draws came; 0 where the budget refused."""
-        n, limit = await self._reserved(job, n)
-        if limit:
-            job.account.short = limit
-        if not n:
+        sent = await self._reserved(errand)
+        if sent is None:
             return 0
-        sent = self._sent(job, draw, n)
-        held, began = sent.held, time.monotonic()
+        began = time.monotonic()
         try:
             await self._flushed()
-            async with asyncio.timeout(job.request.timeout):
-                completion = await job.model(job.request, n)
-        except TimeoutError:
-            self._lost(sent, held, began, "timeout")
-            raise Unavailable(
-                f"no reply from {job.model.name} in {job.request.timeout:g} s", cause="timeout", maybe_billed=True
-            ) from None
+            completion = await self._reply(errand, sent.n)
         except ModelError as error:
-            maybe_billed = isinstance(error, Unavailable) and error.maybe_billed
-            (self._lost if maybe_billed else self._unpaid)(sent, held, began, error.cause)
+            lost = isinstance(error, Unavailable) and error.maybe_billed
+            usage = sent.held - Usage(calls=sent.held.calls) if lost else Usage(requests=1)
+            self._release(sent)
+            self._settle(sent, (), usage, error.cause, lost=lost, began=began)
             raise
         except BaseException:
-            self.purse.lose(held)
+            self.purse.lose(sent.held)
+            self._note_lost(sent)
             raise
-        return self._paid(job, sent, completion, time.monotonic() - began)
+        return self._paid(errand, sent, completion, began)
 
-    async def _reserved(self, job: Job, n: int) -> tuple[int, str | None]:
-        """How many of `n` draws fit; where none does, one with the tokens that are left, if they can say something."""
-        granted, limit = await self.purse.reserve(*job.worst, n)
-        if not granted and limit in ("tokens", "usd"):
-            left = self.purse.tokens_left(job.worst[0], job.model.price)
-            if FEW <= left < job.request.max_tokens:
-                job.squeeze(left)
-                granted, _ = await self.purse.reserve(*job.worst, 1)
-        return granted, limit if granted < n else None
+    async def _reserved(self, errand: Errand) -> Sent | None:
+        """Hold the worst case and write down what is about to leave; None where the budget has no room for one draw.
 
-    def _sent(self, job: Job, draw: int, n: int) -> Sent:
-        base, each = job.worst
-        held = base
-        for _ in range(n):
-            held += each
-        account, prompt = job.account, self.store.keep(job.prompt)
-        sent = Sent(
-            self._id, account.key, job.part, draw, n, account.role, job.model.name, job.mark, prompt, held, self.clock()
-        )
-        self._id, job.sent = self._id + 1, sent
-        self.store.note(self.run, sent)
-        return sent
+        Where not one fits, one with the tokens that are left is asked for, if they can say something.
+        """
+        n, limit = await self.purse.reserve(*errand.worst, errand.n)
+        if not n and limit in ("tokens", "usd"):
+            left = self.purse.tokens_left(errand.worst[0], errand.question.model.price)
+            if max(FEW, errand.request.max_tokens // 8) <= left < errand.request.max_tokens:
+                errand.request = replace(errand.request, max_tokens=left)
+                n, _ = await self.purse.reserve(*errand.worst, 1)
+        if n < errand.n:
+            errand.question.account.short = limit or errand.question.account.short
+        errand.tried = n
+        return self._sent(errand, n) if n else None
 
-    def _paid(self, job: Job, sent: Sent, completion: Completion, seconds: float) -> int:
+    def _sent(self, errand: Errand, n: int) -> Sent:
+        base, each = errand.worst
+        question, account = errand.question, errand.question.account
+        prompt, held = self.store.keep(question.text), base + times(each, n)
+        errand.sent = Sent(
+            self._id, account.key, question.part, errand.draw, n, account.role, question.model.name, question.mark,
+            prompt, held, self.clock(),
+        )  # fmt: skip
+        self._id += 1
+        self.store.note(self.run, errand.sent)
+        return errand.sent
+
+    async def _reply(self, errand: Errand, n: int) -> Completion:
+        model, seconds = errand.question.model, errand.request.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                completion = await model(errand.request, n)
+        except TimeoutError:
+            late = f"no reply from {model.name} in {seconds:g} s"
+            raise Unavailable(late, cause="timeout", maybe_billed=True) from None
+        if not completion.replies:
+            raise Unavailable(f"{model.name} sent no choices", cause="empty choices", maybe_billed=True)
+        return completion
+
+    def _paid(self, errand: Errand, sent: Sent, completion: Completion, began: float) -> int:
         replies = tuple(Reply(clean(reply.text), reply.finish) for reply in completion.replies[: sent.n])
-        if not replies:
-            self._lost(sent, sent.held, time.monotonic() - seconds, "empty choices")
-            raise Unavailable(f"{job.model.name} sent no choices", cause="empty choices", maybe_billed=True)
         estimated = completion.prompt_tokens is None or completion.completion_tokens is None
-        usage = _usage(job, sent, completion, len(replies))
-        self.purse.settle(sent.held, Usage())
-        self._settle(sent, Settled(sent.id, replies, usage, estimated=estimated, seconds=seconds))
+        self._streak = 0
+        self._release(sent)
+        usage = _usage(errand.question.model.price, sent.held, completion, len(replies))
+        self._settle(sent, replies, usage, estimated=estimated, began=began)
         return len(replies)
 
-    def _unpaid(self, sent: Sent, held: Usage, began: float, cause: str) -> None:
-        self.purse.settle(held, Usage())
-        self._settle(sent, Settled(sent.id, (), Usage(requests=1), cause, seconds=time.monotonic() - began))
+    def _release(self, sent: Sent) -> None:
+        self.purse.settle(sent.held, Usage())
 
-    def _lost(self, sent: Sent, held: Usage, began: float, cause: str) -> None:
-        """The provider may have billed it: it counts at its reservation, but for the calls, which were not answered."""
-        self.purse.settle(held, Usage())
-        usage = held - Usage(calls=held.calls)
-        self._settle(sent, Settled(sent.id, (), usage, cause, lost=True, seconds=time.monotonic() - began))
-
-    def _settle(self, sent: Sent, settled: Settled) -> None:
+    def _settle(
+        self, sent: Sent, replies: tuple[Reply, ...], usage: Usage, cause: str = "", *, began: float | None = None,
+        lost: bool = False, estimated: bool = False,
+    ) -> None:  # fmt: skip
+        took = 0.0 if began is None else time.monotonic() - began
+        settled = Settled(sent.id, replies, usage, cause, lost, estimated, took, self.clock())
         self._book(sent, settled)
         self.store.note(self.run, settled)
         self._schedule()
@@ -240,9 +251,11 @@ class Calls:
     async def _flushed(self) -> None:
         await asyncio.shield(self._schedule())
 
-    def clock(self) -> float:
-        """Seconds since the run began, over all resumes."""
-        return round(self.purse.spent.seconds + time.monotonic() - self.started, 6)
+    def known(self, psi: object) -> str:
+        """The mark of a prompter, worked out once."""
+        if id(psi) not in self._marks:
+            self._marks[id(psi)] = (psi, short(mark(psi)))
+        return self._marks[id(psi)][1]
 
 
 @dataclass
@@ -256,113 +269,116 @@ class Account:
     prompters: dict[str, None] = field(default_factory=dict[str, None])
     short: str = ""
     """The limit that cut this effect short; "" if none did."""
-    _asked: Counter[int] = field(default_factory=Counter[int])
-
-    @property
-    def calls_made(self) -> bool:
-        """Whether this effect asked a model at all."""
-        return bool(self._asked)
+    _asked: Counter[str] = field(default_factory=Counter[str])
+    _asking: set[asyncio.Task[Any]] = field(default_factory=set["asyncio.Task[Any]"])
+    _rngs: dict[int, random.Random] = field(default_factory=dict[int, random.Random])
 
     async def ask(
         self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
     ) -> list[T]:
         """Up to `n` usable draws: one that came to nothing is drawn once more."""
-        job = self._job(part, prompt, psi, model, say)
-        first = [self._judge(reply, parse) for reply in await self.calls.draw(job, 0, n)]
-        again = sum(outcome != "ok" for outcome, _ in first)
-        if again:
-            first += [self._judge(reply, parse) for reply in await self.calls.draw(job, n, again)]
-        return [cast("T", value) for outcome, value in first if outcome == "ok"]
+        question = self._question(part, prompt, psi, model, say)
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            drawn = [self._judge(reply, parse) for reply in await self.calls.draw(question, 0, n)]
+            if again := sum(not ok for ok, _ in drawn):
+                drawn += [self._judge(reply, parse) for reply in await self.calls.draw(question, n, again)]
+        finally:
+            self._asking.discard(task)
+        return [cast("T", value) for ok, value in drawn if ok]
+
+    def close(self) -> None:
+        """The effect has ended: what it left asking in tasks of its own is cancelled, and nothing is spent after it."""
+        for task in self._asking:
+            task.cancel()
 
     def rng(self, part: int) -> random.Random:
-        """Random numbers of one part of this effect."""
-        return random.Random(f"{self.calls.seed}/{self.key}/{part}")
+        """The random numbers of one part of this effect."""
+        if part not in self._rngs:
+            self._rngs[part] = random.Random(f"{self.calls.seed}/{self.key}/{part}")
+        return self._rngs[part]
 
-    def _job(self, part: int, prompt: Prompt, psi: object, model: Model | None, say: dict[str, Any]) -> Job:
+    def _question(self, part: int, prompt: Prompt, psi: object, model: Model | None, say: dict[str, Any]) -> Question:
         model = model or self.calls.model
         if model is None:
-            raise TaskError(
-                f"{self.role!r} asks a model and the run has none: name one in one of three ways, "
-                'model="openai:gpt-5-mini" in Python, TG_MODEL=openai:gpt-5-mini in the environment, '
-                "or --model openai:gpt-5-mini on the command line"
-            )
+            raise no_model(self.role)
+        check_price(model, self.calls.purse.budget)
         self.prompters[self.calls.known(psi)] = None
-        name = f"{part}.{self._asked[part]}" if self._asked[part] else str(part)
-        self._asked[part] += 1
         said = {key: value for key, value in say.items() if value not in (None, ())}
         options: dict[str, Any] = {**model.defaults, **said}
-        return Job(self, name, model, Request(prompt.messages, **options))
+        request = Request(prompt.messages, **options)
+        name = f"{part}.{request.mark(model.name)}"
+        self._asked[name] += 1
+        return Question(self, f"{name}.{self._asked[name]}", model, request)
 
-    def _judge(self, reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
+    def _judge(self, reply: Reply, parse: Callable[[str], T]) -> tuple[bool, T | None]:
         outcome, value = judge(reply, parse)
         self.outcomes[outcome] += 1
-        return outcome, value
+        return outcome == "ok", value
 
 
-class Job:
-    """One request on behalf of one part of an effect."""
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What one state of an effect asks a model: however many draws, and however often a draw is tried."""
 
-    def __init__(self, account: Account, part: str, model: Model, request: Request) -> None:
-        self.account, self.part, self.model, self.request = account, part, model, request
-        self.sent: Sent | None = None
-        self.mark = request.mark(model.name)
-        self.prompt = "\n\n".join(f"[{message.role}]\n{message.content}" for message in request.messages)
-        self.worst = self._worst()
+    account: Account
+    part: str
+    model: Model
+    request: Request
 
-    def squeeze(self, most: int) -> None:
-        """Ask for `most` tokens: all that the budget has left. The mark stays, so that the journal knows the call."""
-        self.request = replace(self.request, max_tokens=most)
-        self.worst = self._worst()
+    @property
+    def mark(self) -> str:
+        """The hash of what is asked."""
+        return self.part.split(".")[1]
 
-    def _worst(self) -> tuple[Usage, Usage]:
+    @property
+    def text(self) -> str:
+        """The prompt in words, for the store."""
+        return "\n\n".join(f"[{message.role}]\n{message.content}" for message in self.request.messages)
+
+
+@dataclass(eq=False)
+class Errand:
+    """One request for `n` consecutive draws of a question, through all its attempts."""
+
+    question: Question
+    draw: int
+    n: int
+    request: Request
+    tried: int = 0
+    sent: Sent | None = None
+
+    @property
+    def worst(self) -> tuple[Usage, Usage]:
         """The worst case of the request, and of each of its draws."""
-        price, bound, most = self.model.price, self.request.bound, self.request.max_tokens
+        price, bound, most = self.question.model.price, self.request.bound, self.request.max_tokens
         return (
             Usage(requests=1, prompt_tokens=bound, usd=_usd(price, bound, 0)),
             Usage(calls=1, completion_tokens=most, usd=_usd(price, 0, most)),
         )
 
 
-REFUSAL = re.compile(
-    r"\W*(?:(?:i['\u2019]?m (?:really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\W*(?:but )?)"
-    r"(?:i|we) (?:must decline"
-    r"|(?:can(?:no|['\u2019])?t|am (?:not able|unable) to|won['\u2019]?t(?: be able to)?|will not) (?:\w+ly )?"
-    r"(?:(?:help|assist|comply|fulfil|discuss|engage|participate|accommodate|support|do (?:that|this))"
-    r"|(?:provide|create|generate|write|answer|continue|share|produce)\b[^\n]*\Z))",
-    re.IGNORECASE,
-)
-"""How a short reply begins that declines to answer. "We can't reach 24. impossible" is a judgement, and no refusal."""
-
-
-def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
-    """What a draw came to, and what the parser made of it where that is "ok"."""
-    if reply.finish in ("content_filter", "refusal"):
-        return "refused", None
-    if not reply.text.strip():
-        return "truncated" if reply.finish in ("length", "max_tokens") else "empty", None
-    if reply.finish in ("length", "max_tokens"):
-        return "truncated", None
-    if _declines(reply.text):
-        return "refused", None
+async def _side_by_side(*sends: Any) -> None:
+    """All of them; where one breaks, the others are stopped before its error comes out."""
+    if len(sends) < 2:
+        for send in sends:
+            await send
+        return
     try:
-        return "ok", parse(reply.text)
-    except Unparsable:
-        return "unparsable", None
+        async with asyncio.TaskGroup() as group:
+            for send in sends:
+                group.create_task(send)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
-def _declines(text: str) -> bool:
-    try:
-        said = spoken(text)
-    except Unparsable:
-        return False
-    return len(said) < 200 and REFUSAL.match(said) is not None
-
-
-def _usage(job: Job, sent: Sent, completion: Completion, n: int) -> Usage:
+def _usage(price: Price | None, held: Usage, completion: Completion, n: int) -> Usage:
     """What a reply cost by the provider's count, or by its reservation where the provider did not say."""
-    prompt = sent.held.prompt_tokens if completion.prompt_tokens is None else completion.prompt_tokens
-    written = sent.held.completion_tokens if completion.completion_tokens is None else completion.completion_tokens
-    return Usage(n, 1, prompt, written, _usd(job.model.price, prompt, written))
+    prompt = held.prompt_tokens if completion.prompt_tokens is None else completion.prompt_tokens
+    written = held.completion_tokens if completion.completion_tokens is None else completion.completion_tokens
+    return Usage(n, 1, prompt, written, _usd(price, prompt, written))
 
 
 def _usd(price: Price | None, prompt: int, completion: int) -> float | None:
@@ -372,6 +388,10 @@ def _usd(price: Price | None, prompt: int, completion: int) -> float | None:
 def _run_length(draws: Sequence[int]) -> int:
     """How many of `draws` follow each other without a gap."""
     return next((i for i, draw in enumerate(draws) if draw != draws[0] + i), len(draws))
+
+
+def _worth_another(error: BaseException) -> bool:
+    return isinstance(error, Unavailable) and (error.retry_after or 0.0) <= PATIENCE
 
 
 def _wait(state: RetryCallState) -> float:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, cast
 
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import TaskError
-from thoughtgraph.marks import mark
+from thoughtgraph.marks import mark, short
 from thoughtgraph.model import Model
 from thoughtgraph.task import Task
 from thoughtgraph.thought import Draft, Score, as_json, clean
 from thoughtgraph.verbs import Policy
+
+LONG = 200
+"""A mark of more characters is cut and hashed: what is private is not written down again."""
 
 
 def marks_of(task: Task, policy: Policy, model: Model | None, seed: int) -> dict[str, str]:
     """What a run is made with, by name: a run is resumed only where all of it is the same."""
     named = {"policy": mark(policy), "task": task.name, "problem": mark(task.problem), "seed": str(seed)}
     parts = {"claim": task.claim, "goal": task.goal, "key": task.key, "merge": task.merge}
-    told = {"x": task.x, "passages": task.passages, "start": task.start}
+    told = {"x": task.x, "passages": tuple(task.passages), "start": task.start}
     actions = {f"action {name}": mark(action) for name, action in task.actions.items()}
     critics = {f"critic {name}": mark(critic) for name, critic in task.critics.items()}
     used = {"model": model.name if model else "none"}
-    return named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | used
+    whole = named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | used
+    return {name: text if len(text) <= LONG else f"{text[:LONG]}#{short(text)}" for name, text in whole.items()}
 
 
 def check_request(task: Task, policy: Policy, model: Model | None, budget: Budget) -> None:
@@ -32,11 +37,36 @@ def check_request(task: Task, policy: Policy, model: Model | None, budget: Budge
         if (name := getattr(policy, field, None)) is not None:
             find(name)
     _check_values(task, policy)
-    if budget.usd is not None and model is not None and model.price is None:
+    _check_model(task, policy, model)
+    if model is not None:
+        check_price(model, budget)
+
+
+def check_price(model: Model, budget: Budget) -> None:
+    """A budget in dollars can hold only where the price is known; `TaskError` says how to give it."""
+    if budget.usd is not None and model.price is None:
         raise TaskError(
             f"the price of {model.name} is not known, so a budget in dollars cannot hold: give it, as in "
             "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
         )
+
+
+def _check_model(task: Task, policy: Policy, model: Model | None) -> None:
+    """An action or critic with an open `model` field speaks to the run's model."""
+    named = ((task.actions, task.action, "action"), (task.critics, task.critic, "critic"))
+    for things, find, field in named:
+        name: str | None = getattr(policy, field, None)
+        if model is None and name is not None and getattr(things[find(name)], "model", "its own") is None:
+            raise no_model(name)
+
+
+def no_model(role: str) -> TaskError:
+    """The error of a run that needs a model and has none: the three ways to name one."""
+    return TaskError(
+        f"{role!r} asks a model and the run has none: name one in one of three ways, "
+        'model="openai:gpt-5-mini" in Python, TG_MODEL=openai:gpt-5-mini in the environment, '
+        "or --model openai:gpt-5-mini on the command line"
+    )
 
 
 def _check_values(task: Task, policy: Policy) -> None:
@@ -82,7 +112,7 @@ def checked_scores(scores: object, critic: str, n: int) -> list[Score]:
 
 def _signed(s: Score, critic: str) -> Score:
     """The score with its critic's name, fit to be stored; spelled out, because `replace` takes three times as long."""
-    if s.value is not None and not math.isfinite(s.value):
+    if s.value is not None and not (isinstance(s.value, Real) and math.isfinite(s.value)):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(
             f"critic {critic!r} returned the value {s.value!r}: expected a finite number, "
             "or None where it cannot judge (Score(None) is counted and never ranked)"
@@ -93,4 +123,5 @@ def _signed(s: Score, critic: str) -> Score:
     if s.value is not None and s.samples < 1:
         raise TaskError(f"critic {critic!r} returned a value of {s.samples} samples: expected at least one")
     details = as_json(s.details, f"what critic {critic!r} returned as details")
-    return Score(s.value, clean(s.feedback), s.parts, s.spread, s.samples, s.status, s.cost, details, critic)
+    value = None if s.value is None else float(s.value)
+    return Score(value, clean(s.feedback), s.parts, s.spread, s.samples, s.status, s.cost, details, critic)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from thoughtgraph.budget import Budget, Purse, Usage
-from thoughtgraph.calls import Account, Calls
+from thoughtgraph.calls import STREAK, Account, Calls
 from thoughtgraph.contracts import check_request, checked_drafts, checked_scores, marks_of
 from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
 from thoughtgraph.graph import ThoughtGraph
@@ -23,7 +23,7 @@ from thoughtgraph.stepper import Stepper
 from thoughtgraph.store import Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
-from thoughtgraph.trace import Event, Expanded, Reason, Resumed, Scored, Started, Stopped, fold
+from thoughtgraph.trace import Event, Expanded, Reason, Record, Resumed, Scored, Started, Stopped, fold
 from thoughtgraph.verbs import Effect, Policy, Search
 
 DENIALS = 100
@@ -61,6 +61,7 @@ class Engine:
         self._used: dict[str, Ito] = {}
         self._worked = set[str]()
         self._broken: dict[str, EffectError] = {}
+        self._streaks: Counter[str] = Counter()
         self._tasks: dict[str, asyncio.Task[Any]] = {}
         self._arrived: deque[tuple[Effect, Account, asyncio.Task[Any]]] = deque()
         self._refused = list[tuple[Effect, str]]()
@@ -71,8 +72,8 @@ class Engine:
         self._stop: tuple[Reason, BaseException | None] | None = None
         self._limit, self._denials = "", 0
         self._clocks = list[asyncio.TimerHandle]()
-        self._recorded = 0
         self._pending: Resumed | None = None
+        self._ended = False
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
@@ -98,9 +99,11 @@ class Engine:
         try:
             events = self.store.events(self.run)
             self._same(events)
-            self.calls.replay(self.store.records(self.run))
-            self.purse.spent += _local(events)
+            records = self.store.records(self.run)
+            self.calls.replay(records, {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial})
+            self.purse.spent += _local(events, records)
             self._pending = Resumed(self.budget, self.calls.clock())
+            self._ended = isinstance(events[-1], Stopped)
             return await self._go(events)
         finally:
             self._let_go()
@@ -137,7 +140,7 @@ class Engine:
         try:
             self._replay(stepper, events)
             await self._drive(stepper)
-            return stepper.result
+            return _a_thought(stepper.result, self.policy)
         finally:
             with contextlib.suppress(StoreError):
                 self._salvage(stepper)
@@ -199,6 +202,7 @@ class Engine:
 
     def _landed(self, effect: Effect, account: Account, task: asyncio.Task[Any]) -> None:
         del self._tasks[effect.key]
+        account.close()
         self._arrived.append((effect, account, task))
         self._nudge()
 
@@ -212,7 +216,7 @@ class Engine:
             return checked_drafts(await drafts if inspect.isawaitable(drafts) else drafts, effect.name, effect.n), ""
         except BaseException as error:
             if not _of_the_effect(error):
-                raise
+                raise _carried(error) from error
             return [], _said(error)
 
     async def _score(self, effect: Effect, account: Account) -> tuple[list[Score], str]:
@@ -222,7 +226,7 @@ class Engine:
             return checked_scores(await scores if inspect.isawaitable(scores) else scores, effect.name, len(states)), ""
         except BaseException as error:
             if not _of_the_effect(error):
-                raise
+                raise _carried(error) from error
             return [Score(None, status="failed", critic=effect.name)] * len(effect.thoughts), _said(error)
 
     def _state(self, effect: Effect, account: Account, thoughts: tuple[Thought, ...], part: int = 0) -> State:
@@ -252,17 +256,23 @@ class Engine:
             return None
         event = self._event(effect, account, result, error, orphan=orphan)
         self._record(event)
+        self.calls.forget(effect.key)
         return event
 
     def _count(self, error: str, account: Account) -> None:
+        self.outcomes["failed"] += bool(error)
+        self._tally(account.role, error)
+        if self._streaks[account.role] >= STREAK:
+            self._abort(self._broken[account.role])
+
+    def _tally(self, role: str, error: str) -> None:
+        """An action or critic that fails again and again, without one success between, ends the run."""
         if error:
-            self.outcomes["failed"] += 1
-            self._broken[account.role] = EffectError(f"{account.role!r} failed: {error}")
-            self.calls.fail(self._broken[account.role])
+            self._broken[role] = EffectError(f"{role!r} failed: {error}")
+            self._streaks[role] += 1
         else:
-            self._worked.add(account.role)
-            if not account.calls_made:
-                self.calls.worked()
+            self._worked.add(role)
+            self._streaks[role] = 0
 
     def _event(
         self, effect: Effect, account: Account, result: list[Any], error: str, *, orphan: bool
@@ -284,7 +294,7 @@ class Engine:
         depth = 1 + max(thought.depth for thought in effect.thoughts)
         made, new, fresh = dict[str, None](), list[Thought](), dict[Any, str]()
         for number, draft in enumerate(drafts):
-            form = self.graph.form(draft.content, depth)
+            form = self.graph.form(draft.content, depth) if effect.merge else None
             id = self.graph.twin(form) or fresh.get(form) if form is not None else None
             if id is None:
                 id = thought_id(effect.key, number)
@@ -301,7 +311,6 @@ class Engine:
             pending, self._pending = self._pending, None
             self._record(pending)
         self.store.append(self.run, event)
-        self._recorded += 1
         self._see(event)
         if self.listener:
             self.listener(event)
@@ -325,6 +334,7 @@ class Engine:
             effect = None if event.orphan else self._match(stepper, event)
             self._see(event)
             self.outcomes["failed"] += bool(event.error)
+            self._tally(event.action if isinstance(event, Expanded) else event.critic, event.error)
             if effect:
                 stepper.tell(effect, self._told(event))
 
@@ -402,7 +412,9 @@ class Engine:
         if isinstance(error, Exception) and result.reason == "failed":
             if isinstance(error, ModelError | EffectError):
                 raise RunFailed(str(error), result) from error
-            error.add_note(f"this ended run {self.run}; what it paid for is recorded")
+            paid = "; what it paid for is recorded" if result.usage.requests else ""
+            error.add_note(f"this ended run {self.run}{paid}")
+            setattr(error, "run", self.run)  # noqa: B010  # whatever its type, it carries the run's id
             raise error
         return result
 
@@ -428,6 +440,11 @@ class Engine:
             self._write_end(result)
         return result
 
+    def standing(self, reason: Reason) -> Result:
+        """Where the run stands now, as a result; it goes on all the same."""
+        thought = self.best()
+        return self._result(reason, thought, self.task.answer(self.graph, thought))
+
     @property
     def usage(self) -> Usage:
         """What the run has used so far; what was sent and never answered is counted in full."""
@@ -447,7 +464,7 @@ class Engine:
     def _result(self, reason: Reason, thought: Thought | None, answer: Json) -> Result:
         used = set(self._used.values())
         ito: Ito = "environment" if "environment" in used else "proxy" if used else "none"
-        error = self._stop[1] if self._stop else None
+        error = (self._stop[1] if self._stop else None) or (self._hopeless() if answer is None else None)
         outcomes = Counter({name: n for name, n in self.outcomes.items() if n})
         told = "" if error is None else _said(error)
         ledger, graph = dict(self.calls.ledger), self.graph
@@ -455,7 +472,7 @@ class Engine:
 
     def _write_end(self, result: Result) -> None:
         """A resumed run that did nothing new leaves its file untouched."""
-        if self._pending is None:
+        if self._pending is None or not self._ended:
             thought = result.thought.id if result.thought else None
             self._record(Stopped(result.reason, thought, result.answer, result.usage, result.error, self.calls.clock()))
             self.store.flush()
@@ -471,6 +488,12 @@ def thought_id(key: str, number: int) -> str:
     return hashlib.blake2s(f"{key}:{number}".encode(), digest_size=8).hexdigest()
 
 
+def _a_thought(result: object, policy: Policy) -> Thought | None:
+    if result is not None and not isinstance(result, Thought):
+        raise TaskError(f"the policy {policy!r:.80} returned {result!r:.80}: expected a thought of its search, or None")
+    return result
+
+
 def _any(result: Sequence[Any]) -> bool:
     return any(not isinstance(item, Score) or item.value is not None for item in result)
 
@@ -483,13 +506,21 @@ def _of_the_effect(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, TaskError | StoreError)
 
 
+def _carried(error: BaseException) -> BaseException:
+    """SystemExit and KeyboardInterrupt out of a generator or critic would end the event loop under everybody."""
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return TaskError(f"a generator or critic raised {type(error).__name__}: raise an ordinary exception instead")
+    return error
+
+
 def _said(error: BaseException) -> str:
     return clean(f"{type(error).__name__}: {error}")
 
 
-def _local(events: Sequence[Event]) -> Usage:
+def _local(events: Sequence[Event], records: Sequence[Record]) -> Usage:
     """What recorded effects count beside their calls, and the seconds that passed."""
     done = [event for event in events if isinstance(event, Expanded | Scored) and not event.partial]
     expansions = sum(isinstance(event, Expanded) for event in done)
     evaluations = sum(len(event.thoughts) for event in done if isinstance(event, Scored))
-    return Usage(seconds=max(e.at for e in events), expansions=expansions, evaluations=evaluations)
+    seconds = max(item.at for item in (*events, *records))
+    return Usage(seconds=seconds, expansions=expansions, evaluations=evaluations)

@@ -68,5 +68,6 @@ class ReplayMismatch(ThoughtgraphError):
 def at_least(low: float, **values: float | None) -> None:
     """Raise `ValueError` for the first of `values` under `low` (None passes): how settings check themselves."""
     for name, value in values.items():
-        if value is not None and not value >= low:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and value >= low):
             raise ValueError(f"{name} is {value!r}: expected a number of at least {low}")

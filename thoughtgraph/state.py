@@ -90,7 +90,7 @@ class State:
 
     @property
     def rng(self) -> random.Random:
-        """Random numbers of this effect alone: the same in every replay. Each look gives them from their start."""
+        """Random numbers of this effect alone: the same in every replay."""
         return self._port.rng(self._part)
 
     def scores(self, thought: Thought | None = None) -> list[Score]:

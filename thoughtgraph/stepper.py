@@ -162,7 +162,7 @@ class Stepper:
 
     def _broke(self, strand: Strand, error: BaseException, ready: deque[Any]) -> None:
         strand.closed = True
-        if isinstance(error, RuntimeError) and "no running event loop" in str(error):
+        if isinstance(error, RuntimeError) and "event loop" in str(error):
             error = TypeError(RULE).with_traceback(error.__traceback__)
         if strand.parent is None:
             self.close()

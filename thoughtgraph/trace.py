@@ -138,6 +138,7 @@ class Settled:
     lost: bool = False
     estimated: bool = False
     seconds: float = 0.0
+    at: float = 0.0
     kind: Literal["settled"] = "settled"
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from thoughtgraph.answers import best
+from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.task import Task
 from thoughtgraph.thought import Json, Score, Thought
@@ -32,6 +33,7 @@ class Effect:
     thoughts: tuple[Thought, ...]
     n: int
     path: tuple[str, ...]
+    merge: bool = True
     key: str = ""
     tick: int = 0
 
@@ -78,17 +80,28 @@ class Search:
         return self.graph.root
 
     async def expand(
-        self, *parents: Thought, action: str | None = None, n: int = ALL, path: Sequence[Thought] | None = None
+        self,
+        *parents: Thought,
+        action: str | None = None,
+        n: int = ALL,
+        path: Sequence[Thought] | None = None,
+        merge: bool = True,
     ) -> list[Thought]:
         """Make up to `n` new thoughts (as many as the action has to offer, if not said) from `parents` by an action.
 
         None come back where the action has nothing to add or its generator failed. Where the task merges equal
-        thoughts, an earlier twin comes back in place of a new thought, once. `path` is what the policy walked to
-        get here, where that is not the path of first parents: in-flight work is counted along it.
+        thoughts, an earlier twin comes back in place of a new thought, once; `merge=False` keeps draws apart that
+        are to be counted. `path` is what the policy walked to get here, where that is not the path of first parents:
+        in-flight work is counted along it.
         """
+        if not parents or n < 1:
+            raise TaskError(
+                f"expand was asked for n={n} thoughts from {len(parents)} parents: expected at least one each"
+            )
+        _only_thoughts(parents, "expand")
         name = self.task.action(action)
         walked = self.graph.path(parents[0]) if path is None else path
-        return await Effect("expand", name, parents, n, tuple(t.id for t in walked))
+        return await Effect("expand", name, parents, n, tuple(t.id for t in walked), merge)
 
     async def score(
         self, thoughts: Sequence[Thought], critic: str | None = None, *, path: Sequence[Thought] | None = None
@@ -96,6 +109,7 @@ class Search:
         """Judge `thoughts` as one set: one `Score` each, in their order; `value` is None where the critic abstained."""
         if not thoughts:
             return []
+        _only_thoughts(thoughts, "score")
         name = self.task.critic(critic)
         walked = self.graph.path(thoughts[0]) if path is None else path
         return await Effect("score", name, tuple(thoughts), 1, tuple(t.id for t in walked))
@@ -108,9 +122,9 @@ class Search:
         """
         return await Gather(parts, len(parts) if first is None else max(0, min(first, len(parts)))) if parts else []
 
-    def next(self) -> Awaitable[None]:
+    async def next(self) -> None:
         """Wait for any completion: for a worker that has nothing to choose while others' work is in flight."""
-        return Next()
+        await Next()
 
     def in_flight(self, thought: Thought) -> int:
         """How many effects asked and not yet told stand on a path through this thought: visits without reward."""
@@ -135,6 +149,12 @@ class Search:
     def solved(self, thought: Thought) -> bool:
         """Whether the problem's own goal test accepts this thought; False where the problem has none."""
         return self.task.solved(self.graph, thought)
+
+
+def _only_thoughts(things: Sequence[object], verb: str) -> None:
+    for thing in things:
+        if not isinstance(thing, Thought):
+            raise TaskError(f"{verb} was given {thing!r:.80}: expected thoughts of this search")
 
 
 class Policy(Protocol):

@@ -56,6 +56,11 @@ class Compatible:
         object.__setattr__(self, "_sessions", PerLoop(self._session))
         object.__setattr__(self, "_url", URL(endpoint.chat))
 
+    @property
+    def shown(self) -> str:
+        """The server's URL without user, password and query: safe to print and to record."""
+        return self._endpoint.shown
+
     def __repr__(self) -> str:
         return f"Compatible({self.model!r}, {self._endpoint.shown!r})"
 

@@ -36,7 +36,7 @@ class BestFirst:
         expanded = 0
         while frontier and expanded < self.expansions:
             _, _, thought = heappop(frontier)
-            if thought.done:
+            if thought.done and search.claim(thought) is not None:
                 return thought
             expanded += 1
             children = await search.expand(thought, action=self.action, n=self.branch)

@@ -54,13 +54,15 @@ class _Tree:
         self.nodes = {search.root.id: self.root}
         self.solved: Thought | None = None
         self.left = policy.simulations
+        self.changes, self.barren = 0, -1
         self.rule = uct if policy.rule == "uct" else puct
 
     async def work(self) -> None:
         """Simulate until it is solved, exhausted, or enough."""
         while self.left > 0 and not self.solved and not self.root.closed:
-            path, edges = self.select()
+            path, edges = self.select() if self.barren != self.changes else ([self.root], [])
             if path[-1].edges is not None or path[-1].pending:
+                self.barren = self.changes  # nothing to choose until something changes, for nobody
                 await self.search.next()
                 continue
             self.left -= 1
@@ -71,7 +73,7 @@ class _Tree:
         blocked = set[int]()
         while True:
             path, edges = [self.root], list[Edge]()
-            while path[-1].edges is not None and (edge := self.choose(path[-1], blocked)):
+            while path[-1].edges is not None and not path[-1].pending and (edge := self.choose(path[-1], blocked)):
                 path.append(edge.child)
                 edges.append(edge)
             if (path[-1].edges is None and not path[-1].pending) or len(path) == 1:
@@ -82,13 +84,14 @@ class _Tree:
         """The open child of the highest bandit value; in-flight work counts as visits without reward."""
         flying, policy = self.search.flying, self.policy
         n = node.visits + flying.get(node.thought.id, 0)
+        unknown = self.bounds.scale(node.value(policy.backup)) if node.visits else 0.5
         best, chosen = float("-inf"), None
         for edge in node.edges or ():
             child = edge.child
             if child.closed or child.pending or (blocked and id(child) in blocked):
                 continue
             virtual = flying.get(child.thought.id, 0)
-            q = self.bounds.scale(child.value(policy.backup)) if child.visits else 0.0
+            q = self.bounds.scale(child.value(policy.backup)) if child.visits else unknown
             if virtual and child.visits:
                 q *= child.visits / (child.visits + virtual)
             if (worth := self.rule(q, edge.visits + virtual, n, edge.prior, policy.c)) > best:
@@ -99,7 +102,7 @@ class _Tree:
         """Expand a leaf, judge what is new, back up."""
         leaf, search = path[-1], self.search
         walked = [node.thought for node in path]
-        leaf.pending = True
+        leaf.pending, self.changes = True, self.changes + 1
         children = await search.expand(leaf.thought, action=self.policy.action, n=self.policy.branch, path=walked)
         if not children and search.failures(leaf.thought) == 1:  # no dead end: it may be tried once more
             leaf.pending = False
@@ -137,10 +140,16 @@ class _Tree:
             backup(path, edges, edge.child.value(self.policy.backup))
 
     def learn(self, path: list[Node], edges: list[Edge], values: Sequence[tuple[Edge, float | None]]) -> None:
-        """Back up every new value along the path walked; a leaf that gave none costs a visit without reward."""
+        """Back up every new value along the path walked. Without one, the walk is a visit without reward.
+
+        A child that nobody could judge counts as visited, and as good as its siblings: an abstention is no low score.
+        """
+        self.changes += 1
         known = [(edge, value) for edge, value in values if value is not None]
         for edge, value in known:
             self.bounds.see(value)
             backup([*path, edge.child], [*edges, edge], value)
-        if not known:
-            backup(path, edges, self.bounds.low if self.bounds.low < float("inf") else 0.0)
+        for edge in (edge for edge, value in values if value is None):
+            edge.visits += 1
+        for edge in edges if not known else ():
+            edge.visits += 1
