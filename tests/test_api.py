@@ -1,6 +1,9 @@
 """The front door: text becomes objects, synchronous callers get answers everywhere, and what was given is closed."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,3 +140,63 @@ def test_a_planted_key_is_found_nowhere(tmp_path: Path, monkeypatch: pytest.Monk
         assert server.headers[0]["Authorization"] == "Bearer sk-planted-secret"
     assert "planted" not in repr(result)
     assert all(b"planted" not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+BLOCKED = """
+import time
+import thoughtgraph as tg
+
+def step(state, n):
+    if state.thought.depth:
+        print("blocked", flush=True)
+        time.sleep(60)
+    return [tg.Draft("one")]
+
+try:
+    critics = {"value": lambda states: [tg.Score(1.0) for _ in states]}
+    tg.solve(tg.Task("x", actions={"step": step}, critics=critics), policy="dfs")
+except tg.Interrupted as stopped:
+    print(stopped.result.reason, len(stopped.result.graph), stopped.result.run, flush=True)
+    import os
+    os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_a_run_whose_generator_blocks():
+    """The event loop cannot answer; where the run stands is told all the same, with its id."""
+    work = subprocess.Popen([sys.executable, "-c", BLOCKED], stdout=subprocess.PIPE, text=True)
+    assert work.stdout is not None
+    assert work.stdout.readline() == "blocked\n"
+    work.send_signal(signal.SIGINT)
+    out, _ = work.communicate(timeout=30)
+    assert out.split()[:2] == ["cancelled", "2"]
+    assert work.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"budget": 5}, "expected a tg.Budget"),
+        ({"policy": 5}, "expected a policy object"),
+        ({"task": 5}, "expected a question in text"),
+    ],
+)
+def test_a_wrong_argument_is_named(given: dict, words: str):
+    with pytest.raises(tg.TaskError, match=words):
+        tg.solve(given.pop("task", TASK), **given)
+
+
+def test_a_policy_returns_a_thought_and_asks_with_thoughts():
+    async def word(search: tg.Search) -> str:
+        return "x"
+
+    async def strings(search: tg.Search) -> None:
+        await search.score(["x"])
+
+    async def none(search: tg.Search) -> None:
+        await search.expand(search.root, n=0)
+
+    for policy, words in ((word, "expected a thought"), (strings, "expected thoughts"), (none, "at least one each")):
+        with pytest.raises(tg.TaskError, match=words):
+            tg.solve(TASK, policy=policy)

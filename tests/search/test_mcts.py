@@ -3,6 +3,7 @@
 # pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportCallIssue=false
 
+import asyncio
 from collections.abc import Sequence
 from math import inf, log, sqrt
 
@@ -185,3 +186,76 @@ def test_a_failed_expansion_is_no_dead_end_and_is_tried_once_more():
     assert asked.count("a") == 2
     assert result.answer == "aa"
     assert result.outcomes["failed"] == 1
+
+
+def test_an_abstention_is_no_low_score_and_no_invitation():
+    """Nobody can judge what lies below "b"; its thoughts are as good as what is known there, and no better."""
+
+    def step(state: tg.State, n: int) -> list[tg.Draft]:
+        return [tg.Draft(state.content + letter) for letter in "abc"] if len(state.content) < 6 else []
+
+    def value(states: Sequence[tg.State]) -> list[tg.Score]:
+        return [tg.Score(None if "b" in s.content else -50.0 + s.content.count("a")) for s in states]
+
+    task = tg.Task("abc", actions={"step": step}, critics={"value": value}, start="")
+    result = tg.solve(task, policy=MCTS(simulations=60), budget=tg.Budget())
+    below = [thought for thought in result.graph if "b" in thought.content and thought.depth > 1]
+    assert 0 < len([thought for thought in below if result.graph.children(thought)]) < 30
+
+
+async def test_no_worker_goes_below_thoughts_that_are_being_judged():
+    """While the critic thinks about the root's children, seven of eight workers wait."""
+    judged, expanded = set[str](), list[str]()
+
+    def step(state: tg.State, n: int) -> list[tg.Draft]:
+        expanded.append(state.content)
+        assert state.content == "" or state.content in judged
+        return [tg.Draft(state.content + letter) for letter in "abcdefgh"]
+
+    async def value(states: Sequence[tg.State]) -> list[tg.Score]:
+        await asyncio.sleep(0.002)
+        judged.update(state.content for state in states)
+        return [tg.Score(len(state.content) / 10) for state in states]
+
+    task = tg.Task("x", actions={"step": step}, critics={"value": value}, start="")
+    await tg.asolve(task, policy=MCTS(simulations=60, workers=8), budget=tg.Budget())
+    assert len(expanded) == len(set(expanded)) == 60
+
+
+def test_work_in_flight_is_a_visit_without_reward():
+    """Q of a child with one visit of value 1 and one expansion below it in flight is 1/2."""
+    tree = _Tree(MCTS(c=0.0), Search(tg.Task("x", actions={"s": lambda state, n: []}), tg.ThoughtGraph(thought("r"))))
+    tree.bounds.see(0.0)
+    tree.attach(tree.root, [thought("a", "r"), thought("b", "r")])
+    for edge, value in zip(tree.root.edges or (), (1.0, 0.6), strict=True):
+        tree.learn([tree.root], [], [(edge, value)])
+    assert tree.choose(tree.root, set()).child.thought.id == "a"
+    tree.search.flying.update(["a"])
+    assert tree.choose(tree.root, set()).child.thought.id == "b"
+
+
+def thought(id: str, *parents: str) -> tg.Thought:
+    return tg.Thought(id, parents, "s", id, depth=len(parents))
+
+
+def test_a_thousand_idle_workers_do_not_look_again_until_something_changes():
+    """Each wakes, sees that nothing changed, and waits: the tree is walked once for each change."""
+    looks = 0
+
+    class Counting(_Tree):
+        def select(self):
+            nonlocal looks
+            looks += 1
+            return super().select()
+
+    async def policy(search: Search) -> tg.Thought | None:
+        tree = Counting(MCTS(simulations=30, workers=300), search)
+        await search.gather(*(tree.work() for _ in range(300)))
+        return None
+
+    def step(state: tg.State, n: int) -> list[tg.Draft]:
+        return [tg.Draft(state.content + letter) for letter in "ab"]
+
+    critics = {"value": lambda states: [tg.Score(0.5) for _ in states]}
+    tg.solve(tg.Task("x", actions={"step": step}, critics=critics, start=""), policy=policy, budget=tg.Budget())
+    assert looks < 300
