@@ -21,9 +21,9 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "outcomes", "state", "protocols", "task",
-    "answers", "budget", "verbs", "contracts", "trace", "result", "store", "stepper", "calls", "engine", "expressions",
-    "api",
+    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "outcomes", "state", "protocols",
+    "task", "answers", "budget", "verbs", "contracts", "trace", "result", "store", "stepper", "calls", "engine",
+    "expressions", "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")
