@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,10 +13,16 @@ from pathlib import Path
 
 import pytest
 from loopback import Loopback, Status
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.cli import app
+from thoughtgraph.render import books
+from thoughtgraph.store import SQLiteStore
 from thoughtgraph.tasks.game24 import check
+from thoughtgraph.thought import ROOT, Thought
+from thoughtgraph.trace import Event, Expanded, Ledger, Resumed, Started, Stopped
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +119,144 @@ def test_show_lists_runs_and_shows_one(tmp_path: Path):
     assert graph["nodes"][0]["id"] == "root"
 
 
+BAD = "[/bad] [red]x[/red] \x1b[31m"
+"""A text that is markup to rich and a command to a terminal."""
+
+
+def recorded(path: Path, *more: Event, text: str = BAD) -> SQLiteStore:
+    """A store with one run, named and filled with `text`, and open."""
+    store = SQLiteStore(path)
+    store.append(text, Started(text, Thought(ROOT, (), "", text), text, text, 0, {}, Budget(), created="2026"))
+    thought = Thought("t", (ROOT,), text, text, depth=1)
+    store.append(text, Expanded("0.0", text, (ROOT,), 1, ("t",), (thought,)))
+    for event in more:
+        store.append(text, event)
+    store.flush()
+    return store
+
+
+def test_names_texts_and_answers_from_a_store_are_shown_as_they_are(tmp_path: Path):
+    store = ["--store", str(tmp_path / "[runs].db")]
+    recorded(tmp_path / "[runs].db", Stopped("answered", "t", BAD, Usage())).close()
+    for words in ([], [BAD]):
+        shown = call("show", *words, *store)
+        assert shown.exit_code == 0, shown.stderr
+        assert "[/bad]" in shown.stdout
+        assert "[red]x[/red]" in shown.stdout
+        assert "\x1b" not in shown.stdout
+    missing = call("show", "[/worse]", *store)
+    assert (missing.exit_code, missing.stdout) == (2, "")
+    assert "[/worse]" in missing.stderr
+    assert "[/bad]" in missing.stderr
+    assert "\x1b" not in missing.stderr
+
+
+def test_roles_and_causes_in_the_books_are_shown_as_they_are():
+    console = Console(width=200)
+    with console.capture() as caught:
+        console.print(books({"[/bad]": Ledger(retries={"[/worse] \x1b": 2})}))
+    assert "[/bad]" in caught.get()
+    assert "[/worse] ·: 2" in caught.get()
+
+
+@pytest.mark.parametrize("more", [(), (Stopped("budget", "t", "old", Usage()), Resumed(Budget()))])
+def test_a_run_without_an_end_is_shown_while_its_owner_works_on_it(tmp_path: Path, more: tuple):
+    store = recorded(tmp_path / "runs.db", *more, text="mine")
+    store.claim("mine")
+    store.append("mine", Expanded("0.1", "step", (ROOT,), 1, (), ()))  # a transaction is open
+    for words in ([], ["mine"]):
+        shown = call("show", *words, "--store", str(tmp_path / "runs.db"))
+        assert shown.exit_code == 0, shown.stderr
+        assert "in progress or interrupted" in " ".join(shown.stdout.split())
+        assert "old" not in shown.stdout
+    (row,) = json.loads(call("show", "--json", "--store", str(tmp_path / "runs.db")).stdout)
+    assert (row["run"], row["reason"], row["answer"]) == ("mine", None, None)
+    store.close()
+
+
+def test_showing_writes_nothing(tmp_path: Path):
+    recorded(tmp_path / "runs.db", text="mine").close()
+    before = (tmp_path / "runs.db").read_bytes()
+    call("show", "mine", "--store", str(tmp_path / "runs.db"))
+    assert (tmp_path / "runs.db").read_bytes() == before
+    assert not (tmp_path / "runs.db.locks").exists()
+    assert call("show").exit_code == 2  # nor does it make a folder for runs that are not there
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "empty.db").touch()
+    assert call("show", "--store", str(tmp_path / "empty.db")).exit_code == 2
+    assert (tmp_path / "empty.db").stat().st_size == 0
+
+
+def test_the_list_of_runs_reads_their_ends_alone(tmp_path: Path):
+    recorded(tmp_path / "runs.db", Stopped("answered", "t", "42", Usage()), text="mine").close()
+    with sqlite3.connect(tmp_path / "runs.db") as db:
+        db.execute("UPDATE events SET body = 'broken' WHERE seq = 1")
+    db.close()
+    shown = call("show", "--store", str(tmp_path / "runs.db"))
+    assert shown.exit_code == 0, shown.stderr
+    assert "42" in shown.stdout
+
+
+def unheard(*arguments: str) -> tuple[int, str]:
+    """The exit status and standard error of a real process whose standard output nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "thoughtgraph.cli", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writer)
+    return done.returncode, done.stderr
+
+
+def test_a_reader_that_hangs_up_early_ends_it_quietly(tmp_path: Path):
+    store = ["--store", str(tmp_path / "runs.db")]
+    recorded(tmp_path / "runs.db", text="mine").close()
+    for words in (["show"], ["show", "mine"], ["show", "--json"], ["demo", "--json"], ["--version"]):
+        assert unheard(*words, *(store if words[0] == "show" else [])) == (141, "")
+    status, err = unheard("solve", "--task", "game24", "4 9 10 13", *store, "--json")
+    assert (status, err) == (141, "")
+    status, err = unheard("--help")
+    assert status != 0
+    assert err == ""
+
+
+def test_an_output_that_is_closed_from_the_beginning_is_no_error(tmp_path: Path):
+    words = [sys.executable, "-m", "thoughtgraph.cli", "solve", "--task", "game24", "4 9 10 13"]
+    for closed in (">&-", ">&- 2>&-"):
+        line = f'"$@" --store {tmp_path}/runs.db {closed}'
+        done = subprocess.run(["sh", "-c", line, "sh", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_an_alphabet_that_lacks_a_letter_loses_no_answer(tmp_path: Path):
+    recorded(tmp_path / "runs.db", Stopped("answered", "t", "π ≈ 3", Usage()), text="mine").close()
+    words = [sys.executable, "-m", "thoughtgraph.cli", "show", "mine", "--store", str(tmp_path / "runs.db")]
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert r"\u03c0 \u2248 3" in done.stdout
+
+
+def test_a_failed_run_prints_one_json_object_even_where_nobody_reads_standard_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Loopback(faults=repeat(Status(401, "no such key"))) as server:
+        words = ["solve", "How many?", "--model", "openai:small", "--base-url", server.base_url, "--json"]
+        command = [sys.executable, "-m", "thoughtgraph.cli", *words, "--no-store", "--budget-calls", "3"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writer, text=True, check=False, timeout=60)
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stdout.count("\n") == 1
+    assert json.loads(done.stdout)["reason"] == "failed"
+
+
+def test_a_mistyped_option_prints_nothing_on_standard_output():
+    for words in (["solve"], ["solve", "x", "--seed", "many"], ["show", "--most"], ["sovle"], ["show", "--nothing"]):
+        done = call(*words, "--json")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr
+
+
 def test_a_run_or_store_that_is_not_there_is_a_usage_error(tmp_path: Path):
     assert call("show", "--store", str(tmp_path / "none.db")).exit_code == 2
     solve("--task", "game24", "4 9 10 13", "--store", str(tmp_path / "runs.db"))
@@ -158,7 +304,8 @@ def test_a_wrong_key_is_not_tried_again_and_ends_with_status_1():
 def test_the_demo_runs_offline_and_shows_what_each_policy_paid():
     done = call("demo")
     assert done.exit_code == 0
-    assert "expansions" in done.stdout
+    assert re.search(r"\d+ thoughts, \d+", done.stdout)
+    assert "judged" in done.stdout
     rows = json.loads(call("demo", "--json").stdout)
     assert len({row["policy"] for row in rows}) == 3
     assert all(row["usage"]["calls"] == 0 for row in rows)

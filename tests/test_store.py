@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,12 +81,42 @@ def test_two_stores_on_one_file_cannot_own_the_same_run(tmp_path):
     two.close()
 
 
-def test_closing_gives_up_every_run_and_leaves_no_lock_behind(tmp_path):
+def test_closing_gives_up_every_run_whatever_its_name_and_writes_nowhere_else(tmp_path):
+    path = tmp_path / "runs.db"
+    for _ in range(2):
+        store = SQLiteStore(path)
+        store.claim("a")
+        store.claim("../b/\x00c")
+        store.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.db", "runs.db.locks"]
+
+
+def test_a_lock_file_outlives_its_lock_so_that_all_lock_the_same_file(tmp_path):
+    """Who opened the file before a release, and locks it after, must keep out those who open it later."""
     store = SQLiteStore(tmp_path / "runs.db")
     store.claim("a")
-    store.claim("../b/\x00c")
+    (file,) = (tmp_path / "runs.db.locks").iterdir()
+    opened = file.stat().st_ino
+    store.release("a")
+    store.claim("a")
+    assert file.stat().st_ino == opened
     store.close()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.db"]
+    assert file.exists()
+
+
+def test_a_run_that_another_store_went_on_with_goes_on_after_its_last_event(tmp_path):
+    one, two = SQLiteStore(tmp_path / "runs.db"), SQLiteStore(tmp_path / "runs.db")
+    begin(one)
+    for number, store in enumerate((one, two, one)):
+        store.claim("a")
+        store.append("a", step(number))
+        store.note("a", Settled(number, (), Usage()))
+        store.flush()
+        store.release("a")
+    assert numbers(one) == numbers(two) == ["0.0", "0.1", "0.2"]
+    assert [record.id for record in one.records("a")] == [0, 1, 2]
+    one.close()
+    two.close()
 
 
 def test_a_killed_owner_owns_nothing(tmp_path):
@@ -173,11 +205,11 @@ def test_a_wal_cut_anywhere_opens_with_a_prefix_of_the_run(tmp_path):
     store.close()
 
 
-def untouched(path: Path, match: str) -> None:
+def untouched(path: Path, match: str, **how: bool) -> None:
     """Opening `path` is a StoreError, and no byte changes (SQLite may lay its own working files beside it)."""
     before = {p.name: p.read_bytes() for p in path.parent.iterdir() if p.is_file()}
     with pytest.raises(StoreError, match=match):
-        SQLiteStore(path)
+        SQLiteStore(path, **how)
     after = {p.name: p.read_bytes() for p in path.parent.iterdir() if p.is_file()}
     assert after.items() >= before.items()
 
@@ -222,7 +254,23 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path):
     untouched(path, "damaged|not a file of thoughtgraph")
 
 
-def test_an_empty_file_becomes_a_store(tmp_path):
+@pytest.mark.parametrize("size", [1, 99, 100, 4096, 50_000])
+@pytest.mark.parametrize("head", [b"", b"SQLite format 3\x00"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_of_rubbish_is_left_alone(tmp_path, size, head, read_only):
+    path = tmp_path / "noise.bin"
+    path.write_bytes((head + random.Random(size).randbytes(size))[:size])
+    untouched(path, "damaged|cannot be used|not a file of thoughtgraph", read_only=read_only)
+
+
+def test_an_empty_file_holds_no_runs_to_look_at_and_is_left_alone(tmp_path):
+    path = tmp_path / "runs.db"
+    path.touch()
+    untouched(path, r"runs\.db is empty: name the file that the run was recorded in", read_only=True)
+    assert path.stat().st_size == 0
+
+
+def test_an_empty_file_becomes_a_store_since_another_process_may_be_making_it(tmp_path):
     path = tmp_path / "runs.db"
     path.touch()
     store = SQLiteStore(path)
@@ -242,12 +290,151 @@ def test_a_row_that_does_not_read_is_an_error_that_names_the_run(tmp_path):
     store.close()
 
 
+def test_a_text_that_is_gone_is_an_error_that_names_the_run(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path, 3).close()
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM texts")
+    db.close()
+    store = SQLiteStore(path)
+    with pytest.raises(StoreError, match=r"damaged .*run a names a text that is gone"):
+        store.events("a")
+    store.close()
+
+
+# -- looking without touching ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[Path]:
+    """A folder that all may read and none may write, and none of root's rights."""
+    folder = Path(tempfile.mkdtemp())
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    try:
+        filled(folder / "runs.db", 3).close()
+        folder.chmod(0o555)
+        if root:
+            os.seteuid(65534)
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_a_store_that_is_open_read_only_shows_its_runs_and_takes_nothing(tmp_path):
+    path = tmp_path / "runs.db"
+    filled(path, 3).close()
+    before = path.read_bytes()
+    store = SQLiteStore(path, read_only=True)
+    assert store.runs() == ["a"]
+    assert numbers(store) == ["0.0", "0.1", "0.2"]
+    assert len(store.records("a")) == 3
+    attempts = (
+        lambda: store.append("a", step(3)),
+        lambda: store.note("a", Settled(9, (), Usage())),
+        lambda: store.keep("text"),
+        lambda: store.claim("a"),
+    )
+    for attempt in attempts:
+        with pytest.raises(StoreError, match="is open read-only: open it without read_only"):
+            attempt()
+    store.release("a")
+    store.flush()
+    store.close()
+    assert path.read_bytes() == before
+    assert not (tmp_path / "runs.db.locks").exists()
+
+
+def test_a_run_is_seen_read_only_while_its_owner_goes_on(tmp_path):
+    store = filled(tmp_path / "runs.db", 2)
+    store.claim("a")
+    looking = SQLiteStore(tmp_path / "runs.db", read_only=True)
+    assert numbers(looking) == ["0.0", "0.1"]
+    store.append("a", step(2))  # not flushed: a transaction is open
+    assert numbers(looking) == ["0.0", "0.1"]
+    store.flush()
+    assert numbers(looking) == ["0.0", "0.1", "0.2"]
+    assert looking.ends("a")[1] == step(2)
+    looking.close()
+    store.close()
+
+
+def test_nothing_is_made_where_there_is_nothing_to_look_at(tmp_path):
+    with pytest.raises(StoreError, match=r"there is no store .*: name the file that the run was recorded in"):
+        SQLiteStore(tmp_path / "runs.db", read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are otherwise there")
+def test_a_store_on_a_disk_that_nobody_may_write_can_be_looked_at(nobody):
+    store = SQLiteStore(nobody / "runs.db", read_only=True)
+    assert numbers(store) == ["0.0", "0.1", "0.2"]
+    store.close()
+    assert [path.name for path in nobody.iterdir()] == ["runs.db"]
+    with pytest.raises(StoreError, match="cannot be used"):
+        SQLiteStore(nobody / "runs.db")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are otherwise there")
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_what_may_not_be_read_is_an_error_that_says_what_to_do(nobody, closed, read_only):
+    path = nobody / "runs.db"
+    euid = os.geteuid()
+    os.seteuid(os.getuid())
+    (path if closed == "file" else nobody).chmod(0)
+    os.seteuid(euid)
+    with pytest.raises(StoreError, match=r"cannot be used .*ermi"):
+        SQLiteStore(path, read_only=read_only)
+
+
+def test_the_first_and_the_last_event_are_read_without_the_rest(tmp_path):
+    path = tmp_path / "runs.db"
+    store = filled(path, 3)
+    begin(store, "b")
+    assert [event.kind for event in store.ends("b")] == ["started", "started"]
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE events SET body = 'broken' WHERE run = 'a' AND seq = 1")
+    db.close()
+    store = SQLiteStore(path, read_only=True)
+    first, last = store.ends("a")
+    assert (first.kind, last) == ("started", step(2, size=200))
+    store.close()
+
+
+# -- replies that look like ours -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["short", "long " * 100])
+@pytest.mark.parametrize("finish", ["$text ", "$text a", "$text a b", "$text a b c", "$text", "stop"])
+@pytest.mark.parametrize("other", [(), (Reply("long " * 200),)])
+def test_a_reply_whose_ending_looks_like_ours_comes_back_as_it_was(tmp_path, text, finish, other):
+    store = SQLiteStore(tmp_path / "runs.db")
+    begin(store)
+    record = Settled(0, (Reply(text, finish), *other), Usage())
+    store.note("a", record)
+    assert store.records("a") == [record]
+    store.close()
+
+
 # -- places that cannot be written -----------------------------------------------------------------
 
 
-def test_a_folder_in_place_of_the_file_is_an_error_that_says_what_to_do(tmp_path):
-    with pytest.raises(StoreError, match=r"cannot be used .* name another file with store="):
-        SQLiteStore(tmp_path)
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_folder_in_place_of_the_file_is_an_error_that_says_what_to_do(tmp_path, read_only):
+    with pytest.raises(StoreError, match=r"cannot be used \(it is a folder\): .* name another file with store="):
+        SQLiteStore(tmp_path, read_only=read_only)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_in_place_of_the_file_is_an_error_and_waits_for_nobody(tmp_path):
+    os.mkfifo(tmp_path / "runs.db")
+    with pytest.raises(StoreError, match=r"it is no plain file"):
+        SQLiteStore(tmp_path / "runs.db")
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path):

@@ -1,25 +1,27 @@
 """The command line: the library's own words. Answers on standard output, progress on standard error.
 
-Exit status: 0 an answer, 1 none, 2 a usage error, 130 interrupted.
+Exit status: 0 an answer, 1 none, 2 a usage error, 130 interrupted, 141 nobody read the output to its end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
-from thoughtgraph.api import Interrupted, Update, existing, resume, solve
+from thoughtgraph.api import Interrupted, Update, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
-from thoughtgraph.render import Progress, answer_text, inert, report, tree
+from thoughtgraph.render import Progress, answer_text, inert, report, tree, whole
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
@@ -115,10 +117,9 @@ def show_command(
 ) -> None:
     """Show a recorded run: its tree, its answer, its books. Nothing is called."""
     try:
-        existing(where := _where(store, no_store=False) or "")
-        with contextlib.closing(SQLiteStore(where)) as kept:
+        with contextlib.closing(SQLiteStore(store or _own(), read_only=True)) as kept:
             if run is None:
-                _list([(name, kept.events(name)) for name in kept.runs()], as_json)
+                _list([(name, kept.ends(name)) for name in kept.runs()], as_json)
             else:
                 _show(run, kept.events(run), most, as_json)
     except (ThoughtgraphError, ValueError) as error:
@@ -130,20 +131,62 @@ def demo_command(as_json: JsonOption = False) -> None:
     """Solve a few puzzles offline with three policies side by side, and show what each paid."""
     from thoughtgraph.demo import demo
 
-    demo(Console(), as_json=as_json)
+    with _heard():
+        demo(Console(), as_json=as_json)
 
 
 @app.callback(invoke_without_command=True)
 def top(version: Annotated[bool, typer.Option("--version", help="the version, and nothing else")] = False) -> None:
     """Think in graphs."""
     if version:
-        sys.stdout.write(f"{__version__}\n")
+        _write(f"{__version__}\n")
         raise typer.Exit
 
 
 def main() -> None:
     """The console script."""
-    app()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed before we began (`>&-`)
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+    if isinstance(out := cast("object", sys.stdout), io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # an answer is paid for: no terminal's alphabet may lose it
+    with _heard():
+        app()
+
+
+# -- standard output ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _heard() -> Generator[None, None, None]:
+    """Whoever reads the output may hang up early, as `head` does: then there is nothing more to say, and no error."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):  # what is still buffered would fail once more when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+
+
+def _write(text: str) -> None:
+    with _heard():
+        sys.stdout.write(text)
+
+
+def _print(*things: RenderableType) -> None:
+    """For people. Nothing from a run reaches this as a plain text, in which brackets would be markup."""
+    console = Console()
+    with console.capture() as caught:  # so that a reader's end meets `_write`
+        for thing in things:
+            console.print(thing)
+    _write(caught.get())
+
+
+def _line(value: Any) -> str:
+    return json.dumps(value) + "\n"
 
 
 # -- the commands' common parts ----------------------------------------------------------------------------------
@@ -151,26 +194,27 @@ def main() -> None:
 
 def _show_run(run: Callable[[Callable[[Update], None]], Result], where: str | None, as_json: bool) -> None:
     """Run it with progress; print the answer, or why there is none."""
-    status = 0
+    status, failure = 0, ""
     try:
         with Progress(aside) as progress:
             result = run(progress)
     except Interrupted as stopped:
         result, status = stopped.result, 130
     except RunFailed as failed:
-        result = failed.result
-        aside.print(inert(str(failed), 2000), style="red")
+        result, failure = failed.result, str(failed)
     except (ThoughtgraphError, ValueError, KeyboardInterrupt) as error:
         _refuse(error)
-    _print(result, where, as_json)
+    _tell(result, where, as_json)
+    if failure:  # after the result: nothing that happens to standard error may keep that back
+        aside.print(whole(failure), style="red", soft_wrap=True)
     raise typer.Exit(status or (1 if result.answer is None else 0))
 
 
-def _print(result: Result, where: str | None, as_json: bool) -> None:
+def _tell(result: Result, where: str | None, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(_line(result.to_json()))
+        _write(_line(result.to_json()))
     elif result.answer is not None:
-        sys.stdout.write(answer_text(result.answer) + "\n")
+        _write(answer_text(result.answer) + "\n")
     if not as_json or result.reason == "cancelled":
         report(aside, result, where)
 
@@ -179,9 +223,9 @@ def _refuse(error: BaseException) -> NoReturn:
     """A usage error in one line of red."""
     if isinstance(error, KeyboardInterrupt):
         raise typer.Exit(130)
-    aside.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    aside.print(whole(str(error)), style="red", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
-        aside.print(note, markup=False, highlight=False)
+        aside.print(whole(note), soft_wrap=True)
     known = isinstance(error, TaskError | StoreError | ReplayMismatch | ValueError)
     raise typer.Exit(2 if known else 1) from None
 
@@ -197,23 +241,24 @@ def _budget(
         _refuse(error)
 
 
-def _line(value: Any) -> str:
-    return json.dumps(value) + "\n"
-
-
 def _where(store: Path | None, no_store: bool) -> str | None:
     if no_store:
         return None
     if store is not None:
         return str(store)
+    own = _own()
+    try:
+        own.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _refuse(StoreError(f"{own.parent} cannot be made ({error}): name a file with --store, or use --no-store"))
+    return str(own)
+
+
+def _own() -> Path:
+    """The user's own file of runs."""
     from platformdirs import user_data_path
 
-    folder = user_data_path("thoughtgraph", appauthor=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _refuse(StoreError(f"{folder} cannot be made ({error}): name a file with --store, or use --no-store"))
-    return str(folder / "runs.db")
+    return user_data_path("thoughtgraph", appauthor=False) / "runs.db"
 
 
 def _task(name: str, problem: str, model: str | None) -> Task:
@@ -221,43 +266,42 @@ def _task(name: str, problem: str, model: str | None) -> Task:
     return build(name, problem, local=model is None)
 
 
-def _list(runs: list[tuple[str, list[Event]]], as_json: bool) -> None:
-    rows = [_row(run, events) for run, events in runs]
+# -- showing -----------------------------------------------------------------------------------------------------
+
+OPEN = "in progress or interrupted"
+"""What a run without an end is: from its file alone nobody can tell which."""
+
+
+def _list(runs: list[tuple[str, tuple[Event, Event]]], as_json: bool) -> None:
+    rows = [_row(run, *ends) for run, ends in runs]
     if as_json:
-        sys.stdout.write(_line(rows))
+        _write(_line(rows))
         return
     table = Table("run", "task", "begun", "reason", "answer", box=None)
     for row in rows:
-        begun, ended = str(row["created"])[:19], row["reason"] or "unfinished"
-        table.add_row(row["run"], row["task"], begun, ended, inert(answer_text(row["answer"]), 50))
-    Console().print(table)
+        begun, ended = str(row["created"] or "")[:19], row["reason"] or OPEN
+        answer = "" if row["answer"] is None else answer_text(row["answer"])
+        table.add_row(*map(whole, (row["run"], row["task"] or "", begun, ended)), inert(answer, 50))
+    _print(table)
 
 
-def _row(run: str, events: list[Event]) -> dict[str, Any]:
-    started, stopped = _ends(events)
-    named = {"run": run, "task": started and started.task, "created": started and started.created}
-    return {**named, "reason": stopped and stopped.reason, "answer": stopped and stopped.answer}
-
-
-def _ends(events: list[Event]) -> tuple[Started | None, Stopped | None]:
-    started = next((event for event in events if isinstance(event, Started)), None)
-    stopped = next((event for event in reversed(events) if isinstance(event, Stopped)), None)
-    return started, stopped
+def _row(run: str, first: Event, last: Event) -> dict[str, Any]:
+    task, created = (first.task, first.created) if isinstance(first, Started) else (None, None)
+    reason, answer = (last.reason, last.answer) if isinstance(last, Stopped) else (None, None)
+    return {"run": run, "task": task, "created": created, "reason": reason, "answer": answer}
 
 
 def _show(run: str, events: list[Event], most: int, as_json: bool) -> None:
-    graph = graph_of(events)
-    _, stopped = _ends(events)
+    graph, last = graph_of(events), events[-1]
     if as_json:
-        sys.stdout.write(_line({**_row(run, events), "events": len(events), "graph": graph.to_json()}))
+        _write(_line({**_row(run, events[0], last), "events": len(events), "graph": graph.to_json()}))
         return
-    console = Console()
+    stopped = last if isinstance(last, Stopped) else None
     thought = graph[stopped.thought] if stopped and stopped.thought else None
-    console.print(tree(graph, thought, most))
-    reason = stopped.reason if stopped else "unfinished: resume it"
-    console.print(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events", markup=False, highlight=False)
-    if stopped and stopped.answer is not None:
-        console.print(inert(answer_text(stopped.answer), 500))
+    reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
+    told = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
+    answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
+    _print(tree(graph, thought, most), told, *answer)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import time
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from thoughtgraph.api import solve
 from thoughtgraph.budget import Budget
@@ -54,9 +55,9 @@ def _table(runs: dict[tuple[str, str], Result]) -> Table:
     return table
 
 
-def _cell(run: Result) -> str:
+def _cell(run: Result) -> Text:
     answer = "no answer" if run.answer is None else str(inert(str(run.answer), 40))
-    return f"{answer}\n{_paid(run)}"
+    return Text(f"{answer}\n{_paid(run)}")
 
 
 def _paid(*runs: Result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,7 +91,7 @@ def _rewards(scores: Sequence[Score]) -> str:
 
 
 def _defuse(text: str) -> str:
-    return text.replace("<passage", "<\u200bpassage").replace("</passage", "<\u200b/passage")
+    return re.sub(r"<(?=\s*/?\s*passage)", "<\u200b", text, flags=re.IGNORECASE)
 
 
 class Prompter(Protocol):

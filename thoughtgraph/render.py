@@ -28,9 +28,18 @@ LINES = 16
 
 def inert(text: str, width: int = 100) -> Text:
     """One line of a text that may hold anything: control, format and direction characters are shown as dots."""
+    return Text(_flat(text, width), overflow="ellipsis", no_wrap=True)
+
+
+def whole(text: str) -> Text:
+    """The same for what must be read to its end (an id, an error), on as many lines as that takes."""
+    return Text(_flat(text, 2000))
+
+
+def _flat(text: str, width: int) -> str:
     words = " ".join(text[:5000].split())
     flat = "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else "·" for c in words)
-    return Text(flat if len(flat) <= width else flat[: width - 1] + "…", overflow="ellipsis", no_wrap=True)
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
 def tree(graph: ThoughtGraph, answer: Thought | None = None, most: int = 200) -> Tree:
@@ -85,13 +94,13 @@ def books(ledger: Mapping[str, Ledger]) -> Table:
         retries = ", ".join(f"{cause}: {n}" for cause, n in book.retries.items()) or "none"
         dollars, median = ("unknown" if book.usd is None else f"{book.usd:.4f}"), book.latency()
         cells = [role, book.calls, book.requests, retries, book.prompt_tokens, book.completion_tokens, dollars]
-        table.add_row(*map(str, cells), "" if median is None else f"{median:.2f}")
+        table.add_row(*(whole(str(cell)) for cell in cells), "" if median is None else f"{median:.2f}")
     return table
 
 
 def report(console: Console, result: Result, where: str | None) -> None:
     """What a run came to, for a person."""
-    console.print(Text.assemble(("reason: ", "dim"), result.reason, ("   run: ", "dim"), result.run))
+    console.print(Text.assemble(("reason: ", "dim"), result.reason, ("   run: ", "dim"), whole(result.run)))
     console.print(Text(spent(result.usage), style="dim"))
     bad = {name: n for name, n in result.outcomes.items() if name != "ok"}
     if bad:
@@ -100,7 +109,7 @@ def report(console: Console, result: Result, where: str | None) -> None:
     if result.ledger:
         console.print(books(result.ledger))
     if result.error:
-        console.print(inert(result.error, 400), style="red")
+        console.print(whole(result.error), style="red")
     if where and result.reason in ("budget", "cancelled", "failed"):
         line = f"go on with: thoughtgraph resume {result.run} --store {shlex.quote(where)}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,13 @@ APPLICATION = 0x74686774
 
 LONG = 200
 """Texts of more characters than this are stored once, by hash."""
+
+ENDS = """
+SELECT body FROM events WHERE run = :run AND seq IN (
+    (SELECT min(seq) FROM events WHERE run = :run), (SELECT max(seq) FROM events WHERE run = :run)
+) ORDER BY seq
+"""
+"""A run's first and last event, or its only one."""
 
 WHERE = {
     "events": (
@@ -87,6 +95,10 @@ class Store(Protocol):
         """Every event of a run, oldest first; `StoreError` if there is no such run."""
         ...
 
+    def ends(self, run: str) -> tuple[Event, Event]:
+        """The first and the last event of a run, whatever lies between; `StoreError` if there is no such run."""
+        ...
+
     def records(self, run: str) -> list[Record]:
         """Every record of the run's calls, oldest first."""
         ...
@@ -141,6 +153,11 @@ class MemoryStore:
             raise StoreError(_unknown(run, "memory", self.runs()))
         return list(self._events[run])
 
+    def ends(self, run: str) -> tuple[Event, Event]:
+        """The first and the last event of a run."""
+        events = self.events(run)
+        return events[0], events[-1]
+
     def records(self, run: str) -> list[Record]:
         """Every record of the run's calls."""
         return list(self._records.get(run, ()))
@@ -155,20 +172,22 @@ class SQLiteStore:
 
     The default `synchronous="NORMAL"` survives a kill of the process; "FULL" also a power cut, at the price of a
     sync to disk for each commit. A file is looked at read-only before it is written; `StoreError` says what is
-    wrong with it, and it stays as it is.
+    wrong with it, and it stays as it is. With `read_only=True` nothing is ever written and no run can be claimed:
+    to look at runs, also while other processes work on them or where nobody may write. (SQLite may leave its empty
+    `-wal` and `-shm` beside the file; the next who opens it to write takes them away.)
     """
 
-    def __init__(self, path: str | os.PathLike[str], synchronous: str = "NORMAL") -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], synchronous: str = "NORMAL", *, read_only: bool = False) -> None:
+        self.path, self.read_only = Path(path), read_only
         if synchronous not in ("NORMAL", "FULL"):
             raise ValueError(f'synchronous is {synchronous!r}: expected "NORMAL" or "FULL"')
-        if self.path.exists() and self.path.stat().st_size:
+        if self._size() or read_only:
             self._look()
         self._locks: Held = {}
         self._last = dict[tuple[str, str], int]()
         self._kept = set[str]()
         with self._speaking():
-            self._db = self._open(synchronous)
+            self._db = self._reader() if read_only else self._open(synchronous)
 
     def close(self) -> None:
         """Flush, and let go of the file and of every run."""
@@ -182,6 +201,7 @@ class SQLiteStore:
         """Become the run's one owner, by a lock on a file beside the store that a kill releases."""
         from filelock import FileLock, Timeout
 
+        self._writable()
         folder = self.path.with_name(self.path.name + ".locks")
         lock = FileLock(folder / f"{digest(run)}.lock", blocking=False, is_singleton=False, thread_local=False)
         try:
@@ -192,14 +212,15 @@ class SQLiteStore:
         except OSError as error:
             raise StoreError(self._cannot(error)) from error
         self._locks[run] = lock
+        for table in WHERE:  # somebody else may have gone on with it since
+            self._last.pop((table, run), None)
 
     def release(self, run: str) -> None:
         """Give the run up."""
+        # The lock file stays, and its folder with it. A lock is on a file and not on its name: were the file unlinked,
+        # one process could hold the lock of a file that has no name any more, and the next one that of a new file.
         if lock := self._locks.pop(run, None):
             lock.release()
-            with contextlib.suppress(OSError):
-                Path(lock.lock_file).unlink(missing_ok=True)
-                Path(lock.lock_file).parent.rmdir()
 
     def append(self, run: str, event: Event) -> None:
         """Add an event."""
@@ -211,6 +232,7 @@ class SQLiteStore:
 
     def keep(self, text: str) -> str:
         """Store a text once."""
+        self._writable()
         hash = digest(text)
         if hash not in self._kept:
             with self._speaking():
@@ -235,14 +257,21 @@ class SQLiteStore:
 
     def events(self, run: str) -> list[Event]:
         """Every event of a run."""
-        events = [self._lengthen(event) for event in self._rows("events", run)]
+        events = self._rows("events", run)
         if not events:
             raise StoreError(_unknown(run, str(self.path), self.runs()))
         return events
 
+    def ends(self, run: str) -> tuple[Event, Event]:
+        """The first and the last event of a run."""
+        events = self._read("events", run, ENDS, {"run": run})
+        if not events:
+            raise StoreError(_unknown(run, str(self.path), self.runs()))
+        return events[0], events[-1]
+
     def records(self, run: str) -> list[Record]:
         """Every record of the run's calls."""
-        return [self._lengthen(record) for record in self._rows("calls", run)]
+        return self._rows("calls", run)
 
     def runs(self) -> list[str]:
         """The ids of all runs."""
@@ -252,18 +281,37 @@ class SQLiteStore:
 
     # -- the file ------------------------------------------------------------------------------------------------
 
+    def _size(self) -> int:
+        """The file's size, 0 where there is none yet; `StoreError` if it cannot be a store."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            if self.read_only:
+                raise StoreError(f"there is no store {self.path}: name the file that the run was recorded in") from None
+            return 0
+        except (OSError, ValueError) as error:
+            raise StoreError(self._cannot(error)) from error
+        if not stat.S_ISREG(found.st_mode):
+            raise StoreError(self._cannot("it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file"))
+        if 0 < found.st_size < 512:  # SQLite's smallest page: it would take less for an empty file, and write there
+            raise StoreError(self._foreign())
+        return found.st_size
+
     def _look(self) -> None:
         """Refuse a file that is damaged or not ours, from a read-only connection."""
-        with self._speaking(), contextlib.closing(self._connect("ro")) as db:
+        with self._speaking(), contextlib.closing(self._reader()) as db:
             db.execute("BEGIN")  # one view of the file, whatever others do to it meanwhile
             application = db.execute("PRAGMA application_id").fetchone()[0]
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if application == version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return  # empty: another process is making it at this moment, or was killed while it did
+            empty = application == version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            if empty and not self.read_only:
+                return  # another process is making it at this moment, or was killed while it did
             if application == APPLICATION and version == VERSION:
                 self._sound(db)
+        if empty:
+            raise StoreError(f"{self.path} is empty: name the file that the run was recorded in")
         if application != APPLICATION:
-            raise StoreError(f"{self.path} is not a file of thoughtgraph's runs: name another file with store=")
+            raise StoreError(self._foreign())
         if version != VERSION:
             raise StoreError(
                 f"{self.path} has schema version {version}, and this thoughtgraph reads version {VERSION}: "
@@ -273,20 +321,38 @@ class SQLiteStore:
     def _sound(self, db: sqlite3.Connection) -> None:
         """Whether every page is there and hangs together; the time is that of reading the file once."""
         pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
-        wal = self.path.with_name(self.path.name + "-wal")
-        missing = self.path.stat().st_size < pages * size and not (wal.exists() and wal.stat().st_size)
+        missing = self.path.stat().st_size < pages * size and not self._wal()
         found = "pages are missing at its end" if missing else db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreError(self._damaged(found))
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
+    def _reader(self) -> sqlite3.Connection:
+        """A connection that only reads.
+
+        Even that needs a working file beside a WAL database. Where none can be made (a disk that is read-only) and
+        nobody has left a WAL, all there is stands in the file itself, and nobody can change it: it is read as it is.
+        """
+        db = self._connect("mode=ro")
+        try:
+            db.execute("PRAGMA schema_version").fetchone()
+        except sqlite3.OperationalError as error:
+            db.close()
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or self._wal():
+                raise
+            return self._connect("mode=ro&immutable=1")
+        return db
+
+    def _wal(self) -> bool:
+        """Whether there is a WAL that holds something."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        return wal.exists() and wal.stat().st_size > 0
+
+    def _connect(self, how: str) -> sqlite3.Connection:
         name = self.path.absolute().as_uri()
-        return sqlite3.connect(
-            f"{name}?mode={mode}", uri=True, timeout=30, check_same_thread=False, isolation_level=None
-        )
+        return sqlite3.connect(f"{name}?{how}", uri=True, timeout=30, check_same_thread=False, isolation_level=None)
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
-        db = self._connect("rwc")
+        db = self._connect("mode=rwc")
         if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise StoreError(f"{self.path} lies where SQLite cannot keep a WAL: name a file on a local disk")
         db.execute(f"PRAGMA synchronous = {synchronous}")
@@ -311,7 +377,14 @@ class SQLiteStore:
     def _damaged(self, found: object) -> str:
         return f"{self.path} is damaged ({found}): restore it from a copy, or name another file with store="
 
-    def _cannot(self, error: Exception) -> str:
+    def _writable(self) -> None:
+        if self.read_only:
+            raise StoreError(f"the store {self.path} is open read-only: open it without read_only to run or record")
+
+    def _foreign(self) -> str:
+        return f"{self.path} is not a file of thoughtgraph's runs: name another file with store="
+
+    def _cannot(self, error: object) -> str:
         return (
             f"the store {self.path} cannot be used ({error}): free space or permit writing there, "
             "name another file with store= (--store), or keep runs in memory with store=None (--no-store)"
@@ -324,6 +397,7 @@ class SQLiteStore:
             self._db.execute("BEGIN IMMEDIATE")
 
     def _add(self, table: str, run: str, body: str) -> None:
+        self._writable()
         place, add, _ = WHERE[table]
         seq = self._last.get((table, run), -2) + 1
         with self._speaking():
@@ -334,16 +408,21 @@ class SQLiteStore:
         self._last[table, run] = seq
 
     def _rows(self, table: str, run: str) -> list[Any]:
+        return self._read(table, run, WHERE[table][2], (run,))
+
+    def _read(self, table: str, run: str, query: str, named: Any) -> list[Any]:
         from pydantic import ValidationError
 
         with self._speaking():
-            rows = self._db.execute(WHERE[table][2], (run,)).fetchall()
+            rows = self._db.execute(query, named).fetchall()
         read = adapter("event" if table == "events" else "record").validate_json
         try:
-            return [read(body) for (body,) in rows]
+            return [self._lengthen(read(body)) for (body,) in rows]
         except ValidationError as error:
             found = f"run {run} holds a row that does not read: {error.errors()[0]['msg']}"
             raise StoreError(self._damaged(found)) from error
+        except KeyError as error:
+            raise StoreError(self._damaged(f"run {run} names a text that is gone: {error.args[0]}")) from error
 
     def _shorten(self, item: Any) -> Any:
         """The same item with its long texts kept aside, by hash."""
@@ -351,7 +430,7 @@ class SQLiteStore:
             return replace(item, thoughts=tuple(replace(t, content=self._aside(t.content)) for t in item.thoughts))
         if isinstance(item, Started):
             return replace(item, root=replace(item.root, content=self._aside(item.root.content)))
-        if isinstance(item, Settled) and any(len(reply.text) > LONG for reply in item.replies):
+        if isinstance(item, Settled) and any(map(_lengthy, item.replies)):
             return replace(item, replies=tuple(self._reply(reply) for reply in item.replies))
         return item
 
@@ -361,8 +440,7 @@ class SQLiteStore:
         return {"$text": self.keep(content)} if _long(content) else content
 
     def _reply(self, reply: Reply) -> Reply:
-        aside = len(reply.text) > LONG or reply.finish.startswith("$text ")
-        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if aside else reply
+        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if _lengthy(reply) else reply
 
     def _lengthen(self, item: Any) -> Any:
         if isinstance(item, Expanded):
@@ -389,6 +467,11 @@ class SQLiteStore:
 def _kept(content: Any) -> bool:
     """Whether a content stands for another: a text that is kept aside, or one that would look so."""
     return isinstance(content, dict) and list(cast("dict[str, Any]", content)) in (["$text"], ["$as_is"])
+
+
+def _lengthy(reply: Reply) -> bool:
+    """Whether a reply is kept aside: it is long, or its ending looks as if it were."""
+    return len(reply.text) > LONG or reply.finish.startswith("$text ")
 
 
 def _long(content: Any) -> bool:

@@ -789,6 +789,18 @@ class StoreContract:
         for store in self.opened(tmp_path, fill):
             assert store.events("a") == _events()
 
+    def test_the_ends_of_a_run_are_its_first_and_its_last_event(self, tmp_path: Path) -> None:
+        """Of a run of one event they are the same."""
+
+        def fill(store: Store) -> None:
+            store.append("b", _started("b"))
+            for event in _events():
+                store.append("a", event)
+
+        for store in self.opened(tmp_path, fill):
+            assert store.ends("a") == (_events()[0], _events()[-1])
+            assert store.ends("b") == (_started("b"), _started("b"))
+
     def test_records_come_back_as_they_were_and_in_order(self, tmp_path: Path) -> None:
         """Every kind of record, with all its fields."""
 
@@ -877,6 +889,7 @@ class StoreContract:
         """And a text that is not there is a KeyError."""
         store = self.store(tmp_path)
         _raises(StoreError, "nowhere", lambda: store.events("nowhere"))
+        _raises(StoreError, "nowhere", lambda: store.ends("nowhere"))
         _raises(KeyError, "", lambda: store.text("0" * 32))
         assert list(store.runs()) == []
         shut(store)
