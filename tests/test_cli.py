@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.cli import app
+from thoughtgraph.render import harmless
 from thoughtgraph.render import books
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.tasks.game24 import check
@@ -329,3 +330,7 @@ def test_ctrl_c_ends_in_a_valid_result_and_the_line_that_goes_on(tmp_path: Path)
     told = json.loads(out)
     assert (told["reason"], told["answer"]) == ("cancelled", None)
     assert f"thoughtgraph resume {told['run']} --store {store}" in err
+
+
+def test_an_answer_on_a_terminal_cannot_steer_it():
+    assert harmless("4\x1b[2J2\u202e\tand\nmore") == "4·[2J2·\tand\nmore"

@@ -14,7 +14,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from thoughtgraph.budget import Budget

@@ -21,7 +21,7 @@ from rich.table import Table
 from thoughtgraph.api import Interrupted, Update, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
-from thoughtgraph.render import Progress, answer_text, inert, report, tree, whole
+from thoughtgraph.render import Progress, answer_text, harmless, inert, report, tree, whole
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
@@ -214,7 +214,8 @@ def _tell(result: Result, where: str | None, as_json: bool) -> None:
     if as_json:
         _write(_line(result.to_json()))
     elif result.answer is not None:
-        _write(answer_text(result.answer) + "\n")
+        answer = answer_text(result.answer)
+        _write((harmless(answer) if sys.stdout.isatty() else answer) + "\n")
     if not as_json or result.reason == "cancelled":
         report(aside, result, where)
 

@@ -42,6 +42,11 @@ def _flat(text: str, width: int) -> str:
     return flat if len(flat) <= width else flat[: width - 1] + "…"
 
 
+def harmless(text: str) -> str:
+    """A text as it stands, but for what could steer a terminal: control, format and direction characters are dots."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "·" for c in text)
+
+
 def tree(graph: ThoughtGraph, answer: Thought | None = None, most: int = 200) -> Tree:
     """The thoughts under their first parents, the best first, the path of the answer marked; at most `most` of them."""
     path = {thought.id for thought in graph.path(answer)} if answer else set[str]()
