@@ -18,8 +18,7 @@ from typer.testing import CliRunner, Result
 
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.cli import app
-from thoughtgraph.render import harmless
-from thoughtgraph.render import books
+from thoughtgraph.render import books, harmless
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.tasks.game24 import check
 from thoughtgraph.thought import ROOT, Thought

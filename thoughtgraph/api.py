@@ -351,7 +351,7 @@ def as_policy(policy: Policy | str | None, task: Task) -> Policy:
 
 def existing(store: Store | str | os.PathLike[str]) -> Store | str | os.PathLike[str]:
     """The same store; `StoreError` if it is the name of a file that is not there."""
-    if isinstance(store, str | os.PathLike) and not os.path.exists(store):
+    if isinstance(store, str | os.PathLike) and not os.path.exists(store):  # noqa: PTH110  # Path's raises
         raise StoreError(f"there is no store {os.fspath(store)}: name the file that the run was recorded in")
     return store
 
