@@ -200,3 +200,10 @@ def test_a_policy_returns_a_thought_and_asks_with_thoughts():
     for policy, words in ((word, "expected a thought"), (strings, "expected thoughts"), (none, "at least one each")):
         with pytest.raises(tg.TaskError, match=words):
             tg.solve(TASK, policy=policy)
+
+
+async def test_an_argument_that_nobody_knows_is_no_default():
+    with pytest.raises(TypeError, match="did you mean policy"):
+        await tg.asolve(TASK, polcy="dfs")
+    with pytest.raises(TypeError, match="did you mean budget"):
+        await tg.aresume("r", store=tg.MemoryStore(), budgets=tg.Budget())

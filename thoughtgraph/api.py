@@ -9,12 +9,13 @@ import secrets
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cache
-from typing import Any, cast
+from typing import Any, Required, TypedDict, Unpack, cast
 
 from thoughtgraph.budget import Budget
 from thoughtgraph.engine import Engine
@@ -59,6 +60,31 @@ class Update:
         return self.engine.task.answer(self.engine.graph, self.thought)
 
 
+class How(TypedDict, total=False):
+    """What `solve`, `asolve` and `stream` may be told beside the task; `solve` says what each means."""
+
+    policy: Policy | str | None
+    model: Model | str | None
+    base_url: str | None
+    budget: Budget | None
+    seed: int
+    store: Store | str | os.PathLike[str] | None
+    merge: bool | None
+    on_event: Callable[[Update], None] | None
+
+
+class Again(TypedDict, total=False):
+    """What `resume` and `aresume` may be told beside the run; `resume` says what each means."""
+
+    store: Required[Store | str | os.PathLike[str]]
+    budget: Budget | None
+    task: Task | None
+    policy: Policy | str | None
+    model: Model | str | None
+    base_url: str | None
+    on_event: Callable[[Update], None] | None
+
+
 def solve(
     task: Task | str,
     *,
@@ -82,33 +108,33 @@ def solve(
     Raises `TaskError` for a request that cannot work, before anything is spent; `RunFailed` where the model's
     endpoint ends the run; `Interrupted` (a KeyboardInterrupt) on Ctrl-C. The last two carry the result.
     """
-    return _blocking(_new(task, policy, model, base_url, budget, seed, store, merge, on_event))
+    return _blocking(
+        _new(
+            task, policy=policy, model=model, base_url=base_url, budget=budget, seed=seed, store=store, merge=merge,
+            on_event=on_event,
+        )
+    )  # fmt: skip
 
 
-async def asolve(
-    task: Task | str,
-    *,
-    policy: Policy | str | None = None,
-    model: Model | str | None = None,
-    base_url: str | None = None,
-    budget: Budget | None = None,
-    seed: int = 0,
-    store: Store | str | os.PathLike[str] | None = None,
-    merge: bool | None = None,
-    on_event: Callable[[Update], None] | None = None,
-) -> Result:
+async def asolve(task: Task | str, **how: Unpack[How]) -> Result:
     """`solve` for code that is async already. Cancelling the task ends the run, recorded and resumable."""
-    return await _new(task, policy, model, base_url, budget, seed, store, merge, on_event)()
+    return await _new(task, **how)()
 
 
-async def stream(task: Task | str, **how: Any) -> AsyncGenerator[Update, None]:
+async def stream(task: Task | str, **how: Unpack[How]) -> AsyncGenerator[Update, None]:
     """`asolve` as it happens: an `Update` for each event, the last one of a `Stopped`. Takes what `asolve` takes.
 
     Leaving the loop early cancels the run.
     """
     queue: asyncio.Queue[Update | None] = asyncio.Queue()
-    said: dict[str, Any] = {**how, "on_event": queue.put_nowait}
-    work = asyncio.ensure_future(asolve(task, **said))
+    also = how.get("on_event")
+
+    def put(update: Update) -> None:
+        queue.put_nowait(update)
+        if also is not None:
+            also(update)
+
+    work = asyncio.ensure_future(asolve(task, **{**how, "on_event": put}))
     work.add_done_callback(lambda _: queue.put_nowait(None))
     try:
         while (update := await queue.get()) is not None:
@@ -140,22 +166,16 @@ def resume(
     Raises `ReplayMismatch` if they are not the same, `StoreError` if the store or the run cannot be used; the file
     stays untouched.
     """
-    return _blocking(_again(run, store, budget, task, policy, model, base_url, on_event))
+    return _blocking(
+        _again(
+            run, store=store, budget=budget, task=task, policy=policy, model=model, base_url=base_url, on_event=on_event
+        )
+    )
 
 
-async def aresume(
-    run: str,
-    *,
-    store: Store | str | os.PathLike[str],
-    budget: Budget | None = None,
-    task: Task | None = None,
-    policy: Policy | str | None = None,
-    model: Model | str | None = None,
-    base_url: str | None = None,
-    on_event: Callable[[Update], None] | None = None,
-) -> Result:
+async def aresume(run: str, **how: Unpack[Again]) -> Result:
     """`resume` for code that is async already."""
-    return await _again(run, store, budget, task, policy, model, base_url, on_event)()
+    return await _again(run, **how)()
 
 
 # -- from text to objects ----------------------------------------------------------------------------------------
@@ -226,21 +246,24 @@ def _using(model: Model | None) -> Generator[None, None, None]:
             del _users[id(model)]
 
 
-def _new(
-    task: Task | str,
-    policy: Policy | str | None,
-    model: Model | str | None,
-    base_url: str | None,
-    budget: Budget | None,
-    seed: int,
-    store: Store | str | os.PathLike[str] | None,
-    merge: bool | None,
-    on_event: Callable[[Update], None] | None,
-) -> _Run:
+def _named(how: Mapping[str, object], kind: type) -> None:
+    """A name that nobody knows is a mistake, and must not pass for a default."""
+    known = kind.__annotations__
+    for name in how:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise TypeError(f"there is no argument {name!r}: {hint}expected {', '.join(known)}")
+
+
+def _new(task: Task | str, **how: Unpack[How]) -> _Run:
+    _named(how, How)
+    policy, model, budget, store = how.get("policy"), how.get("model"), how.get("budget"), how.get("store")
+    merge = how.get("merge")
     task = as_task(task, merge)
     if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the budget is {budget!r:.80}: expected a tg.Budget, as in tg.Budget(calls=16)")
-    used = as_model(model, base_url) if model is not None or not _local(task) else None
+    used = as_model(model, how.get("base_url")) if model is not None or not _local(task) else None
     recipe: Json = {
         "task": task.recipe,
         "merge": merge,
@@ -251,31 +274,31 @@ def _new(
     spend = budget or _default(used)
     with _opened(store) as kept:
         engine = Engine(
-            task, as_policy(policy, task), store=kept, run=new_run(), model=used, budget=spend, seed=seed, recipe=recipe
+            task,
+            as_policy(policy, task),
+            store=kept,
+            run=new_run(),
+            model=used,
+            budget=spend,
+            seed=how.get("seed", 0),
+            recipe=recipe,
         )
         created = datetime.now(UTC).isoformat(timespec="microseconds")
-        return _ready(engine, lambda: engine.start(created, __version__), store, on_event)
+        return _ready(engine, lambda: engine.start(created, __version__), store, how.get("on_event"))
 
 
-def _again(
-    run: str,
-    store: Store | str | os.PathLike[str],
-    budget: Budget | None,
-    task: Task | None,
-    policy: Policy | str | None,
-    model: Model | str | None,
-    base_url: str | None,
-    on_event: Callable[[Update], None] | None,
-) -> _Run:
+def _again(run: str, **how: Unpack[Again]) -> _Run:
+    _named(how, Again)
+    store, policy, model = how["store"], how.get("policy"), how.get("model")
     with _opened(existing(store)) as kept:
         events = kept.events(run)
         started = events[0]
         if not isinstance(started, Started):
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
         recipe: dict[str, Json] = started.recipe or {}
-        built = task or _rebuilt(run, recipe)
+        built = how.get("task") or _rebuilt(run, recipe)
         named = model or _model_text(run, recipe)
-        used = as_model(named, base_url or recipe.get("base_url")) if named else None
+        used = as_model(named, how.get("base_url") or recipe.get("base_url")) if named else None
         thinking = as_policy(policy or _recorded(run, recipe, built), built)
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
         engine = Engine(
@@ -284,11 +307,11 @@ def _again(
             store=kept,
             run=run,
             model=used,
-            budget=_total(budget, last),
+            budget=_total(how.get("budget"), last),
             seed=started.seed,
             recipe=recipe,
         )
-        return _ready(engine, engine.resume, store, on_event)
+        return _ready(engine, engine.resume, store, how.get("on_event"))
 
 
 def _total(budget: Budget | None, last: Budget) -> Budget:
