@@ -282,3 +282,68 @@ def test_a_password_in_a_base_url_is_written_nowhere(tmp_path):
     assert "s3cretpw" not in repr(result)
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or (b"s3cretpw" not in path.read_bytes() and b"t0psecret" not in path.read_bytes())
+
+
+@dataclass(frozen=True, eq=False)
+class Wordy(Wire):
+    """A model that needs 300 tokens to answer, and is cut off where it may not have them."""
+
+    async def __call__(self, request: Request, n: int) -> Completion:
+        self.seen.append(request)
+        used = min(300, request.max_tokens)
+        reply = Reply("x", "stop") if used == 300 else Reply("x...", "length")
+        return Completion((reply,) * n, 3, used * n)
+
+
+async def test_a_reply_that_the_budget_cut_off_is_drawn_again_when_there_is_more():
+    """No number of small extensions makes the model's answer unparsable, or uses up its redraw."""
+    task, store = asking(1), tg.MemoryStore()
+    model = Wordy(lambda *_: "", defaults={"max_tokens": 1024, "timeout": 5.0})
+    bound = Request(tg.Prompt(problem="ask").messages).bound
+    result = await run(task, model, store, tokens=bound + 200)
+    assert (result.reason, result.answer) == ("budget", None)
+    for total in (bound + 450, bound + 700, bound + 1100):
+        again = Engine(task, one, store=store, run="r", model=model, budget=tg.Budget(tokens=total))
+        result = await again.resume()
+        assert result.usage.tokens <= total
+    assert (result.reason, result.answer) == ("answered", "x")
+    assert result.outcomes == {"ok": 1}
+
+
+async def test_what_nobody_was_asked_about_did_not_abstain():
+    async def value(states):
+        async def one_by_one(state):
+            return tg.Score.of([1.0 for _ in await state.ask(said, 1, thoughts=[state.thought])])
+
+        return [await one_by_one(state) for state in states]
+
+    actions = {"step": lambda state, n: [tg.Draft(letter) for letter in "abc"]}
+    task = tg.Task("x", actions=actions, critics={"value": value})
+    model = Wire(lambda *_: "good")
+    result = await tg.asolve(task, policy="tot(breadth=1)", model=model, budget=tg.Budget(calls=2))
+    assert result.outcomes == {"ok": 2}
+    assert [result.graph.value(thought) for thought in result.graph.leaves()] == [1.0, 1.0, None]
+    assert len([score for thought in result.graph for score in result.graph.scores(thought)]) == 2
+
+
+async def test_reading_ones_own_record_is_no_search_time():
+    """A run of many events is resumed with a tenth of a second more: it gets that tenth, not what replay took."""
+    slow = tg.Task("x", actions={"step": lambda state, n: [tg.Draft(0)]})
+
+    async def many(search: tg.Search) -> None:
+        for _ in range(3000):
+            await search.expand(search.root)
+
+    store = tg.MemoryStore()
+    await Engine(slow, many, store=store, run="r", budget=tg.Budget(expansions=1500)).start()
+    spent = max(event.at for event in store.events("r"))
+    again = Engine(slow, many, store=store, run="r", budget=tg.Budget(seconds=spent + 5, expansions=1501))
+    result = await again.resume()
+    assert result.usage.expansions == 1501
+    assert result.usage.seconds < spent + 0.1
+
+
+def test_a_key_that_fails_is_named():
+    task = tg.Task("x", actions={"step": lambda state, n: [tg.Draft("text")]}, key=lambda content: content["left"])
+    with pytest.raises(tg.TaskError, match="the task's key failed on the content 'text'"):
+        tg.solve(task, policy=one, budget=tg.Budget())

@@ -819,3 +819,19 @@ async def test_a_policy_that_will_not_stop_asking_is_stopped():
     task = tg.Task("more", actions={"step": lambda state, n: [tg.Draft("x")]})
     with pytest.raises(tg.TaskError, match="let BudgetExhausted end it"):
         await tg.asolve(task, policy=stubborn, budget=tg.Budget(expansions=1))
+
+
+async def test_a_disk_that_fills_in_the_middle_ends_the_run_with_what_it_had(tmp_path):
+    """The run's answer so far and its id are told; what was written before is whole, and goes on elsewhere."""
+    store = SQLiteStore(tmp_path / "runs.db")
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {pages + 6}")
+    puzzle = tg.tasks.game24("3 3 8 8")
+    with pytest.raises(RunFailed, match=r"full.*free space") as caught:
+        await tg.asolve(puzzle, policy="mcts", budget=tg.Budget(expansions=500), store=store)
+    assert caught.value.result.reason == "failed"
+    assert len(caught.value.result.graph) > 1
+    store._db.execute("PRAGMA max_page_count = 100000")
+    whole = await tg.aresume(caught.value.run, store=store)
+    assert whole.answer is not None
+    store.close()

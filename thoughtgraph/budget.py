@@ -77,6 +77,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         at_least(0, **{field.name: getattr(self, field.name) for field in fields(self)})
+        for name in ("calls", "requests", "tokens", "expansions", "evaluations"):
+            if isinstance(limit := getattr(self, name), float) and not limit.is_integer():
+                raise ValueError(f"{name} is {limit!r}: expected a whole number")
 
     def __str__(self) -> str:
         said = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -19,7 +19,7 @@ from thoughtgraph.contracts import check_price, no_model
 from thoughtgraph.errors import ModelError, StoreError, Unauthorized, Unavailable
 from thoughtgraph.marks import mark, short
 from thoughtgraph.model import Completion, Model, Price, Reply, Request
-from thoughtgraph.outcomes import judge
+from thoughtgraph.outcomes import cut, judge
 from thoughtgraph.prompt import Prompt
 from thoughtgraph.store import Store
 from thoughtgraph.thought import clean
@@ -61,6 +61,10 @@ class Calls:
         self._alone = set[str]()
         self._durable: asyncio.Future[None] | None = None
 
+    def begin(self) -> None:
+        """The clock starts now: reading one's own record is no search."""
+        self.started = time.monotonic()
+
     def clock(self) -> float:
         """Seconds since the run began, over all resumes."""
         return round(self.purse.spent.seconds + time.monotonic() - self.started, 6)
@@ -91,7 +95,8 @@ class Calls:
         self.successes += bool(settled.replies)
         if keep:
             answered = self._answered.setdefault(sent.key, {})
-            answered.update({(sent.part, draw): reply for draw, reply in enumerate(settled.replies, sent.draw)})
+            said = ((draw, reply) for draw, reply in enumerate(settled.replies, sent.draw))
+            answered.update({(sent.part, draw): reply for draw, reply in said if not (sent.squeezed and cut(reply))})
 
     def _note_lost(self, sent: Sent) -> None:
         unsettled = Settled(sent.id, (), sent.held, "unsettled", lost=True)
@@ -175,6 +180,7 @@ class Calls:
             if max(FEW, errand.request.max_tokens // 8) <= left < errand.request.max_tokens:
                 errand.request = replace(errand.request, max_tokens=left)
                 n, _ = await self.purse.reserve(*errand.worst, 1)
+        errand.limit = limit or ""
         if n < errand.n:
             errand.question.account.short = limit or errand.question.account.short
         errand.tried = n
@@ -186,7 +192,7 @@ class Calls:
         prompt, held = self.store.keep(question.text), base + times(each, n)
         errand.sent = Sent(
             self._id, account.key, question.part, errand.draw, n, account.role, question.model.name, question.mark,
-            prompt, held, self.clock(),
+            prompt, held, self.clock(), errand.squeezed,
         )  # fmt: skip
         self._id += 1
         self.store.note(self.run, errand.sent)
@@ -211,6 +217,8 @@ class Calls:
         self._release(sent)
         usage = _usage(errand.question.model.price, sent.held, completion, len(replies))
         self._settle(sent, replies, usage, estimated=estimated, began=began)
+        if errand.squeezed and any(cut(reply) for reply in replies):
+            errand.question.account.short = errand.limit
         return len(replies)
 
     def _release(self, sent: Sent) -> None:
@@ -348,7 +356,13 @@ class Errand:
     n: int
     request: Request
     tried: int = 0
+    limit: str = ""
     sent: Sent | None = None
+
+    @property
+    def squeezed(self) -> bool:
+        """Whether the budget has fewer tokens left than the question may have."""
+        return self.request.max_tokens < self.question.request.max_tokens
 
     @property
     def worst(self) -> tuple[Usage, Usage]:

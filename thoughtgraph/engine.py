@@ -113,8 +113,6 @@ class Engine:
         self._halt("cancelled", None)
 
     async def _go(self, events: Sequence[Event]) -> Result:
-        if self.budget.seconds is not None:
-            self._later(max(0.0, self.budget.seconds - self.purse.spent.seconds), self._expire)
         try:
             thought = await self._think(events)
         except asyncio.CancelledError:
@@ -139,6 +137,7 @@ class Engine:
         stepper = Stepper(self.policy, self.search)
         try:
             self._replay(stepper, events)
+            self._watch(resumed=bool(events))
             await self._drive(stepper)
             return _a_thought(stepper.result, self.policy)
         finally:
@@ -146,6 +145,13 @@ class Engine:
                 self._salvage(stepper)
             with contextlib.suppress(Exception):  # what a policy says to being withdrawn changes nothing any more
                 stepper.close()
+
+    def _watch(self, *, resumed: bool) -> None:
+        """Set the alarm of a budget in seconds, by the run's own clock."""
+        if resumed:
+            self.calls.begin()
+        if self.budget.seconds is not None:
+            self._later(max(0.0, self.budget.seconds - self.calls.clock()), self._expire)
 
     async def _drive(self, stepper: Stepper) -> None:
         """Perform what is asked until the policy ends."""
@@ -410,7 +416,7 @@ class Engine:
         result = self._finish(thought)
         error = self._stop[1] if self._stop else None
         if isinstance(error, Exception) and result.reason == "failed":
-            if isinstance(error, ModelError | EffectError):
+            if isinstance(error, ModelError | EffectError | StoreError):
                 raise RunFailed(str(error), result) from error
             paid = "; what it paid for is recorded" if result.usage.requests else ""
             error.add_note(f"this ended run {self.run}{paid}")
@@ -422,7 +428,7 @@ class Engine:
         """What cut-short effects brought is part of the answer so far, and was never told."""
         for effect, account, result, error in self._cut:
             if _any(result):
-                self._record(self._event(effect, account, result, error, orphan=False))
+                self._record(_asked(self._event(effect, account, result, error, orphan=False)))
         self._cut.clear()
 
     def _finish(self, thought: Thought | None) -> Result:
@@ -492,6 +498,14 @@ def _a_thought(result: object, policy: Policy) -> Thought | None:
     if result is not None and not isinstance(result, Thought):
         raise TaskError(f"the policy {policy!r:.80} returned {result!r:.80}: expected a thought of its search, or None")
     return result
+
+
+def _asked(event: Expanded | Scored) -> Expanded | Scored:
+    """A cut-short event without the thoughts that nobody was asked about: they did not abstain."""
+    if isinstance(event, Expanded):
+        return event
+    pairs = [(id, s) for id, s in zip(event.thoughts, event.scores, strict=True) if s.value is not None]
+    return replace(event, thoughts=tuple(id for id, _ in pairs), scores=tuple(s for _, s in pairs))
 
 
 def _any(result: Sequence[Any]) -> bool:

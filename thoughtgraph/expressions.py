@@ -97,5 +97,6 @@ def _make(name: str, settings: dict[str, Any]) -> Policy:
         return TypeAdapter(_cls(name)).validate_python(settings, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{name}: {where + ': ' if where else ''}{first['msg']}; it is {signature(name)}") from None
+        where = "".join(f"{part}: " for part in first["loc"])
+        found = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{name}: {where}{found}; it is {signature(name)}") from None

@@ -147,7 +147,12 @@ class ThoughtGraph:
 
     def form(self, content: Json, depth: int) -> Hashable | None:
         """What thoughts have in common that the task calls equal, at this depth; None for one that is never merged."""
-        key = None if self._key is None else self._key(content)
+        if self._key is None:
+            return None
+        try:
+            key = self._key(content)
+        except Exception as error:
+            raise TaskError(f"the task's key failed on the content {content!r:.80}: {error!r}") from error
         return None if key is None else (depth, key)
 
     def twin(self, form: Hashable | None) -> str | None:

@@ -25,14 +25,13 @@ _NOTHING_ELSE = re.compile(
     r"(?:\s+(?:is there|let me know|please|feel free|if you|but feel)\b[^\n]{0,100})?\W*",
     re.IGNORECASE,
 )
-_CUT = ("length", "max_tokens")
 
 
 def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
     """What a draw came to, and what the parser made of it where that is "ok"."""
     if reply.finish in ("content_filter", "refusal"):
         return "refused", None
-    if reply.finish in _CUT:
+    if cut(reply):
         return "truncated", None
     if not reply.text.strip():
         return "empty", None
@@ -42,6 +41,11 @@ def judge(reply: Reply, parse: Callable[[str], T]) -> tuple[Outcome, T | None]:
         return ("refused" if declines(reply.text) else "unparsable"), None
     told = type(value) in (str, list)  # words, and no verdict
     return ("refused", None) if told and declines(reply.text, wholly=True) else ("ok", value)
+
+
+def cut(reply: Reply) -> bool:
+    """Whether a reply ends where its tokens did."""
+    return reply.finish in ("length", "max_tokens")
 
 
 def declines(text: str, *, wholly: bool = False) -> bool:

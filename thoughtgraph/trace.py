@@ -106,7 +106,9 @@ Event: TypeAlias = Started | Expanded | Scored | Resumed | Stopped
 class Sent:
     """A request is about to leave, for draws `draw` to `draw + n - 1` of (effect key, part); `held` is its worst case.
 
-    It is durable before the request goes. Without a `Settled` of the same `id` it counts at `held`.
+    It is durable before the request goes. Without a `Settled` of the same `id` it counts at `held`. `squeezed` says
+    that the budget had fewer tokens left than the request would have had: a reply cut off there is paid for, and no
+    word of the model's.
     """
 
     id: int
@@ -120,6 +122,7 @@ class Sent:
     prompt: str
     held: Usage
     at: float = 0.0
+    squeezed: bool = False
     kind: Literal["sent"] = "sent"
 
 
