@@ -335,7 +335,7 @@ class SQLiteStore:
         db = self._connect("mode=ro")
         try:
             db.execute("PRAGMA schema_version").fetchone()
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             db.close()
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or self._wal():
                 raise
@@ -353,6 +353,15 @@ class SQLiteStore:
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
         db = self._connect("mode=rwc")
+        try:
+            self._prepare(db, synchronous)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection, synchronous: str) -> None:
+        """WAL mode, and the tables where the file is new."""
         if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise StoreError(f"{self.path} lies where SQLite cannot keep a WAL: name a file on a local disk")
         db.execute(f"PRAGMA synchronous = {synchronous}")
@@ -363,7 +372,6 @@ class SQLiteStore:
             db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
-        return db
 
     @contextlib.contextmanager
     def _speaking(self) -> Generator[None, None, None]:
