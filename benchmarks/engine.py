@@ -119,7 +119,8 @@ def answer(graph, effect) -> Sequence[object]:
         return scores
     parent = effect.thoughts[0]
     contents = [parent.content * BRANCH + i + 1 for i in range(BRANCH)]
-    made = [tg.Thought(f"{c:016x}", (parent.id,), "step", c, depth=parent.depth + 1) for c in contents]
+    above = (parent.id,)
+    made = [tg.Thought(f"{c:016x}", above, "step", c, depth=parent.depth + 1) for c in contents]
     for thought in made:
         graph.add(thought)
     return made

@@ -33,12 +33,14 @@ class ThoughtGraph:
 
         self._graph: Nx = networkx.DiGraph()
         inside: Any = self._graph  # its dicts: its views and add_node cost a microsecond each
-        self._nodes: dict[str, dict[str, Any]] = inside._node
+        self._attributes: dict[str, dict[str, Any]] = inside._node
         self._succ: dict[str, dict[str, Any]] = inside._succ
         self._pred: dict[str, dict[str, Any]] = inside._pred
         self._scores: dict[str, tuple[Any, ...]] = {}  # tick, score, tick, score: one object a thought, and small
         self._key, self._known = key, dict[Hashable, str]()
         self._finals = list[Thought]()
+        self._nodes = dict[str, Thought]()
+        self._viewed = False
         self.tick = 0
         """How many changes were made: a score given at tick t is seen by whoever asked at t or later."""
         self.root = root
@@ -54,17 +56,21 @@ class ThoughtGraph:
 
     def __iter__(self) -> Iterator[Thought]:
         """Every thought, in the order in which they came."""
-        return (node["thought"] for node in self._nodes.values())
+        return iter(self._nodes.values())
 
     def __getitem__(self, id: str) -> Thought:
         """The thought with this id; `KeyError` if there is none."""
-        return self._nodes[id]["thought"]
+        return self._nodes[id]
 
     @property
     def nx(self) -> Nx:
         """A read-only live view as a `networkx.DiGraph`: nodes are ids with an attribute `thought`."""
         import networkx
 
+        if not self._viewed:  # not before somebody looks: an attribute for each node is slow and large
+            self._viewed = True
+            for id, attributes in self._attributes.items():
+                attributes["thought"] = self._nodes[id]
         return networkx.subgraph_view(self._graph)
 
     @property
@@ -74,22 +80,22 @@ class ThoughtGraph:
 
     def children(self, thought: Thought) -> list[Thought]:
         """The thoughts made from this one, in the order in which they came."""
-        return [self._nodes[id]["thought"] for id in self._succ[thought.id]]
+        return [self._nodes[id] for id in self._succ[thought.id]]
 
     def parents(self, thought: Thought) -> list[Thought]:
         """Every thought that this one was made from, its first parents first; after a merge, more than those."""
-        return [self._nodes[id]["thought"] for id in self._pred[thought.id]]
+        return [self._nodes[id] for id in self._pred[thought.id]]
 
     def path(self, thought: Thought) -> list[Thought]:
         """From the root to `thought` along first parents, both included."""
         path = [thought]
         while path[-1].parents:
-            path.append(self._nodes[path[-1].parents[0]]["thought"])
+            path.append(self._nodes[path[-1].parents[0]])
         return path[::-1]
 
     def leaves(self) -> list[Thought]:
         """The thoughts that nothing was made from."""
-        return [self._nodes[id]["thought"] for id, children in self._succ.items() if not children]
+        return [self._nodes[id] for id, children in self._succ.items() if not children]
 
     @property
     def finals(self) -> Sequence[Thought]:
@@ -178,7 +184,8 @@ class ThoughtGraph:
     def _insert(self, thought: Thought) -> None:
         id = thought.id
         above: dict[str, Any] = {}
-        self._nodes[id], self._succ[id], self._pred[id] = {"thought": thought}, {}, above
+        attributes: dict[str, Any] = {"thought": thought} if self._viewed else {}
+        self._nodes[id], self._attributes[id], self._succ[id], self._pred[id] = thought, attributes, {}, above
         for parent in thought.parents:
             edge: dict[str, Any] = {}
             above[parent] = self._succ[parent][id] = edge
