@@ -19,7 +19,7 @@ import thoughtgraph as tg
 from thoughtgraph.tasks.game24 import game24
 
 POLICIES = (
-    "cot", "best_of_n(n=8)", "self_consistency(n=8)", "tot(breadth=5)", "dfs", "best_first",
+    "direct", "cot", "best_of_n(n=8)", "self_consistency(n=8)", "tot(breadth=5)", "dfs", "best_first",
     "mcts(simulations=40)", "mcts(simulations=40, workers=8)",
 )  # fmt: skip
 LIMITS: tuple[tuple[str, tuple[float, ...]], ...] = (
@@ -48,7 +48,7 @@ def main() -> None:
 def row(server: Fake, name: str, value: float, latency: float) -> None:
     """One limit, every policy."""
     counted, late, reasons, answers = list[float](), list[float](), dict[str, int](), 0
-    server.reset(latency_ms=150.0 if name == "seconds" else latency)
+    server.reset(latency_ms=700.0 if name == "seconds" else latency)
     for policy in POLICIES:
         server.reset()
         began = time.monotonic()

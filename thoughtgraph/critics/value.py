@@ -205,36 +205,29 @@ def labelled(*labels: str) -> Prompter:
     """The prompter that asks for a reason and one of `labels`, the best one first."""
     *others, last = labels
     listed = f"{', '.join(others)} or {last}" if others else last
-
-    def judge(
-        x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-    ) -> Prompt:
-        return Prompt(
-            passages=quote(passages),
-            problem=x,
-            thoughts=narrate(thoughts, [()] * len(thoughts)),
-            ask="Judge these thoughts, and do not go on with them: how likely is it that they are right, and that they "
-            "lead to the right answer (or give it)? Say in one or two sentences what is right or wrong with them. Then "
-            f"write your verdict, alone on the last line, as one of: {listed}.",
-        )
-
-    return judge
+    return _judging(
+        "how likely is it that they are right, and that they lead to the right answer (or give it)? Say in one or two "
+        "sentences what is right or wrong with them. Then write your verdict, alone on the last line, as one of: "
+        f"{listed}."
+    )
 
 
 @cache
 def rated(low: float, high: float) -> Prompter:
     """The prompter that asks for a reason and a number from `low` to `high`."""
+    return _judging(
+        "are they right, and do they lead to the right answer (or give it)? Say in one or two sentences what is right "
+        f"or wrong with them. Then write a number, alone on the last line, from {low:g} (certainly not) to {high:g} "
+        "(certainly)."
+    )
 
+
+def _judging(ask: str) -> Prompter:
     def judge(
         x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:
-        return Prompt(
-            passages=quote(passages),
-            problem=x,
-            thoughts=narrate(thoughts, [()] * len(thoughts)),
-            ask="Judge these thoughts, and do not go on with them: are they right, and do they lead to the right "
-            "answer (or give it)? Say in one or two sentences what is right or wrong with them. Then write a number, "
-            f"alone on the last line, from {low:g} (certainly not) to {high:g} (certainly).",
-        )
+        told = narrate(thoughts, [()] * len(thoughts))
+        wish = f"Judge these thoughts, and do not go on with them: {ask}"
+        return Prompt(passages=quote(passages), problem=x, thoughts=told, ask=wish)
 
     return judge
