@@ -287,7 +287,7 @@ def test_an_object_is_its_type_and_its_settings(one, two):
 def test_an_objects_settings_are_shown_by_name():
     assert mark(Pol(1, name="pol")) == f"{__name__}.Pol(c=1, name='pol')"
     assert mark(Tone.BRIEF) == f"{__name__}.Tone.BRIEF"
-    assert mark(Price(1, 2)) == "Price(prompt=1, completion=2)"
+    assert mark(Price(1, 2)) == "Price(prompt=1, completion=2, cached=None, written=None)"
 
 
 def test_a_cache_a_counter_and_a_private_attribute_are_no_settings():

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
         Unauthorized,
         Unavailable,
         Unparsable,
+        Unsupported,
     )
     from thoughtgraph.graph import ThoughtGraph
-    from thoughtgraph.model import Completion, Model, Price, Reply, Request
-    from thoughtgraph.prompt import Message, Prompt, Prompter, narrate, quote
+    from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request, Schema
+    from thoughtgraph.prompt import Image, Message, Prompt, Prompter, narrate, quote
     from thoughtgraph.protocols import Critic, Generator
     from thoughtgraph.result import Result, RunFailed
     from thoughtgraph.state import State
@@ -46,8 +47,8 @@ _HOMES = {
         "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable",
     ),
     "graph": ("ThoughtGraph",),
-    "model": ("Completion", "Model", "Price", "Reply", "Request"),
-    "prompt": ("Message", "Prompt", "Prompter", "narrate", "quote"),
+    "model": ("Capabilities", "Completion", "Model", "Price", "Reply", "Request", "Schema"),
+    "prompt": ("Image", "Message", "Prompt", "Prompter", "narrate", "quote"),
     "protocols": ("Critic", "Generator"),
     "result": ("Result", "RunFailed"),
     "state": ("State",),

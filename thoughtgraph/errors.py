@@ -46,6 +46,17 @@ class Unavailable(ModelError):
         self.maybe_billed = maybe_billed
 
 
+class Unsupported(ModelError):
+    """The endpoint refuses one setting of a request, and may serve it without: the engine does so, and says it.
+
+    `parameter` is the name that `Request` has for it: "temperature", "schema", "logprobs", "seed", "stop" or "n".
+    """
+
+    def __init__(self, message: str, *, parameter: str) -> None:
+        super().__init__(message, cause=f"no {parameter}")
+        self.parameter = parameter
+
+
 class Unauthorized(ModelError):
     """The endpoint refuses the key (401, 403) or does not know the model (404): no later call fares better."""
 

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from thoughtgraph.thought import Passage, Score, Thought
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture in a prompt: an https URL, or a data URL (data:image/png;base64,...).
+
+    `tokens` is the most that it may count as; the default is above what any provider known to us counts.
+    """
+
+    url: str
+    tokens: int = 50_000
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("https://", "http://", "data:image/")):
+            raise ValueError(f"the image is {self.url!r:.80}: expected an http(s) URL, or data:image/png;base64,...")
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One chat message."""
+    """One chat message, with the pictures that belong to it.
+
+    `cuts` are the offsets in `content` at which the prompt's named parts end: where a provider's prompt cache may be
+    told that what stands before is shared with other prompts.
+    """
 
     role: str
     content: str
+    images: tuple[Image, ...] = ()
+    cuts: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
 
 class Prompt:
     r"""What a prompter returns: named parts, in order. The part `system` is the system message, the rest the user's.
+
+    A part is a text or an `Image`; pictures stand with the user's message.
 
     >>> Prompt(system="Be brief.", problem="2 + 2?", ask="Answer:").text
     'Be brief.\n\n2 + 2?\n\nAnswer:'
@@ -27,10 +50,10 @@ class Prompt:
 
     __slots__ = ("parts",)
 
-    parts: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str | Image], ...]
 
-    def __init__(self, **parts: str) -> None:
-        object.__setattr__(self, "parts", tuple((name, text) for name, text in parts.items() if text))
+    def __init__(self, **parts: str | Image) -> None:
+        object.__setattr__(self, "parts", tuple((name, part) for name, part in parts.items() if part))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Prompt is frozen: make another with prompt.but(...)")
@@ -42,26 +65,37 @@ class Prompt:
         return hash(self.parts)
 
     def __repr__(self) -> str:
-        return f"Prompt({', '.join(f'{name}={text!r}' for name, text in self.parts)})"
+        return f"Prompt({', '.join(f'{name}={part!r}' for name, part in self.parts)})"
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
+    def __iter__(self) -> Iterator[tuple[str, str | Image]]:
         return iter(self.parts)
 
-    def but(self, **parts: str) -> Prompt:
+    def but(self, **parts: str | Image) -> Prompt:
         """The same prompt with some parts replaced (or added at the end); an empty text removes a part."""
         return Prompt(**{**dict(self.parts), **parts})
 
     @property
     def text(self) -> str:
-        """All parts as one text."""
-        return "\n\n".join(text for _, text in self.parts)
+        """All parts as one text, without the pictures."""
+        return "\n\n".join(part for _, part in self.parts if isinstance(part, str))
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """The chat messages that are sent."""
-        system = "\n\n".join(text for name, text in self.parts if name == "system")
-        user = "\n\n".join(text for name, text in self.parts if name != "system")
-        return (*((Message("system", system),) if system else ()), Message("user", user))
+        system = [part for name, part in self.parts if name == "system" and isinstance(part, str)]
+        user = [part for name, part in self.parts if name != "system" and isinstance(part, str)]
+        images = tuple(part for _, part in self.parts if isinstance(part, Image))
+        asked = Message("user", "\n\n".join(user), images, _cuts(user))
+        return (Message("system", "\n\n".join(system)), asked) if system else (asked,)
+
+
+def _cuts(texts: Sequence[str]) -> tuple[int, ...]:
+    """Where each text but the last ends, when they are joined by empty lines."""
+    ends, at = list[int](), 0
+    for text in texts[:-1]:
+        at += len(text) + 2
+        ends.append(at)
+    return tuple(ends)
 
 
 def narrate(thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]) -> str:

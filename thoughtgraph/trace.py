@@ -99,7 +99,22 @@ class Stopped:
     kind: Literal["stopped"] = "stopped"
 
 
-Event: TypeAlias = Started | Expanded | Scored | Resumed | Stopped
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that the run does in another way than asked, or that somebody should know: said once a run.
+
+    `about` is what it concerns ("temperature", "n", "context too long", ...), `text` what was asked and what is done
+    instead.
+    """
+
+    about: str
+    model: str
+    text: str
+    at: float = 0.0
+    kind: Literal["noted"] = "noted"
+
+
+Event: TypeAlias = Started | Expanded | Scored | Resumed | Noted | Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +123,7 @@ class Sent:
 
     It is durable before the request goes. Without a `Settled` of the same `id` it counts at `held`. `squeezed` says
     that the budget had fewer tokens left than the request would have had: a reply cut off there is paid for, and no
-    word of the model's.
+    word of the model's. `hedge` says that the same draws are in flight already, and late.
     """
 
     id: int
@@ -123,6 +138,7 @@ class Sent:
     held: Usage
     at: float = 0.0
     squeezed: bool = False
+    hedge: bool = False
     kind: Literal["sent"] = "sent"
 
 
@@ -131,7 +147,8 @@ class Settled:
     """An attempt ended: with `replies` and what they cost, or with a `cause` ("429", "timeout", ...).
 
     `lost` says that the provider may have billed an attempt whose reply never came: its usage is the reservation.
-    `estimated` says the same of a reply that came without a usage.
+    `estimated` says the same of a reply that came without a usage. `cached`, `written` and `reasoning` are tokens, as
+    in `Completion`.
     """
 
     id: int
@@ -142,10 +159,27 @@ class Settled:
     estimated: bool = False
     seconds: float = 0.0
     at: float = 0.0
+    cached: int = 0
+    written: int = 0
+    reasoning: int = 0
     kind: Literal["settled"] = "settled"
 
 
-Record: TypeAlias = Sent | Settled
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Draws `draw` to `draw + len(replies) - 1` of (effect key, part) were found in the cache, and cost nothing."""
+
+    key: str
+    part: str
+    draw: int
+    role: str
+    model: str
+    replies: tuple[Reply, ...]
+    at: float = 0.0
+    kind: Literal["found"] = "found"
+
+
+Record: TypeAlias = Sent | Settled | Found
 
 
 def fold(graph: ThoughtGraph, event: Event) -> None:
