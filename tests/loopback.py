@@ -10,7 +10,7 @@ import asyncio
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeAlias
 
@@ -25,6 +25,7 @@ class Status:
     message: str = "scripted failure"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     code: str = ""
+    param: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,24 @@ class Loopback:
 
     `reply(prompt, draw)` gets the messages' text and how often this prompt was drawn before. `faults` are used up
     one a request (None is none), and then all is well; `itertools.repeat` makes one last. `bodies` and `headers` are
-    what the requests held, in order; `peak` is the most requests that were in flight at once.
+    what the requests held, in order; `peak` is the most requests that were in flight at once. `refuses` are settings
+    that it answers 400 to, in OpenAI's words, and `usage` is what the usage of every reply holds besides its tokens.
+    It speaks chat completions and, one draw a request, the Responses format.
     """
 
     def __init__(
-        self, reply: Callable[[str, int], str] = echo, faults: Iterable[Fault] = (), latency: float = 0.0
+        self,
+        reply: Callable[[str, int], str] = echo,
+        faults: Iterable[Fault] = (),
+        latency: float = 0.0,
+        *,
+        refuses: Container[str] = (),
+        usage: Mapping[str, Any] | None = None,
     ) -> None:
         self.reply = reply
         self.latency = latency
+        self.refuses = refuses
+        self.usage = usage or {}
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.base_url = ""
@@ -96,6 +107,7 @@ class Loopback:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_post("/v1/responses", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, backlog=2048)
@@ -118,9 +130,11 @@ class Loopback:
             self._in_flight -= 1
 
     async def _respond(self, request: web.Request, body: dict[str, Any], fault: Fault) -> web.StreamResponse:
+        if fault is None and (refused := [name for name in body if name in self.refuses]):
+            fault = unsupported(refused[0])
         match fault:
-            case Status(status, message, headers, code):
-                error = {"error": {"message": message, "code": code}}
+            case Status(status, message, headers, code, param):
+                error = {"error": {"message": message, "code": code, "param": param}}
                 return web.json_response(error, status=status, headers=headers)
             case Raw(raw):
                 return web.Response(body=raw, content_type="application/json")
@@ -130,21 +144,36 @@ class Loopback:
                 return _cut(request, web.Response())
             case _:
                 pass
-        raw = json.dumps(self._completion(body, fault)).encode()
+        completion = self._response if request.path.endswith("/responses") else self._completion
+        raw = json.dumps(completion(body, fault)).encode()
         if fault == "drop":
             return await _drop(request, raw)
         return web.Response(body=raw[:-40] if fault == "truncate" else raw, content_type="application/json")
 
     def _completion(self, body: dict[str, Any], fault: Fault) -> dict[str, Any]:
-        prompt = "\n\n".join(message["content"] for message in body["messages"])
+        prompt = "\n\n".join(_words(message["content"]) for message in body["messages"])
         n = 1 if fault == "one" else body.get("n", 1)
         texts = [self._draw(prompt) for _ in range(0 if fault == "empty" else n)]
         if fault == "twice":
             texts = [text for text in texts for _ in (0, 1)]
-        choices = [_choice(index, text, fault) for index, text in enumerate(texts)]
-        usage = {"prompt_tokens": tokens(prompt), "completion_tokens": sum(map(tokens, texts))}
+        choices = [_choice(index, text, fault, body.get("logprobs", False)) for index, text in enumerate(texts)]
+        usage = {"prompt_tokens": tokens(prompt), "completion_tokens": sum(map(tokens, texts)), **self.usage}
         completion = {"object": "chat.completion", "model": body["model"], "choices": choices}
         return completion if fault == "no usage" else {**completion, "usage": usage}
+
+    def _response(self, body: dict[str, Any], fault: Fault) -> dict[str, Any]:
+        asked = [body.get("instructions", ""), *(_words(message["content"]) for message in body["input"])]
+        prompt = "\n\n".join(filter(None, asked))
+        text = self._draw(prompt)
+        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
+        if "message.output_text.logprobs" in body.get("include", ()):
+            part["logprobs"] = likely(text)
+        if fault == "refuse":
+            part = {"type": "refusal", "refusal": text}
+        thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+        output = [thought, {"type": "message", "role": "assistant", "content": [part]}]
+        usage = {"input_tokens": tokens(prompt), "output_tokens": tokens(text), **self.usage}
+        return {"object": "response", "status": "completed", "output": output, "usage": usage}
 
     def _draw(self, prompt: str) -> str:
         self._drawn[prompt] += 1
@@ -156,13 +185,31 @@ def tokens(text: str) -> int:
     return (len(text) + 3) // 4
 
 
-def _choice(index: int, text: str, fault: Fault) -> dict[str, Any]:
+def likely(text: str) -> list[dict[str, Any]]:
+    """Each word is a token, with the log-probability of a coin's side."""
+    return [{"token": word, "logprob": -0.693, "bytes": None, "top_logprobs": []} for word in text.split()]
+
+
+def unsupported(name: str) -> Status:
+    """What OpenAI answers to a setting that a model does not take."""
+    use = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
+    said = f"Unsupported parameter: '{name}' is not supported with this model.{use}"
+    return Status(400, said, code="unsupported_parameter", param=name)
+
+
+def _words(content: Any) -> str:
+    """The text of a message, which may stand in parts between pictures."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def _choice(index: int, text: str, fault: Fault, logprobs: bool) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text, "reasoning": "thinking aloud"}
     if fault == "null":
         message["content"] = None
     if fault == "refuse":
         message = {"role": "assistant", "content": None, "refusal": text}
-    return {"index": index, "message": message, "finish_reason": "stop", "logprobs": None}
+    said = {"content": likely(text)} if logprobs else None
+    return {"index": index, "message": message, "finish_reason": "stop", "logprobs": said}
 
 
 async def _drop(request: web.Request, raw: bytes) -> web.StreamResponse:

@@ -21,14 +21,15 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "outcomes", "state", "protocols",
-    "task", "answers", "budget", "verbs", "contracts", "trace", "result", "store", "stepper", "calls", "engine",
+    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "retry", "pace", "deadline",
+    "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
+    "trace", "result", "store", "stepper", "errand", "books", "attempt", "calls", "account", "engine",
     "expressions", "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")
 ASSEMBLIES = ("tasks", "recipes")
-DOORS = ("__init__", "__main__", "cli", "demo", "render", "testing")
+DOORS = ("__init__", "__main__", "cli", "demo", "doctor", "render", "testing")
 
 # Who may import what. A name is a file of the package or a room with all its files; a room may import itself.
 LAW: dict[str, set[str]] = {

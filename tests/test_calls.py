@@ -159,7 +159,7 @@ async def test_what_was_cancelled_stands_in_the_ledger_as_in_the_usage():
 
 
 async def test_a_time_out_may_have_been_billed_and_counts_in_full(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("thoughtgraph.calls._wait", lambda state: 0.0)
+    monkeypatch.setattr("thoughtgraph.retry._wait", lambda state: 0.0)
     answers = [tg.Unavailable("late", cause="timeout", maybe_billed=True), "x"]
     result = await run(asking(1), Wire(lambda number, request, n: answers[number]))
     assert (result.usage.calls, result.usage.requests) == (1, 2)
@@ -168,7 +168,7 @@ async def test_a_time_out_may_have_been_billed_and_counts_in_full(monkeypatch: p
 
 
 async def test_a_server_that_failed_without_billing_costs_a_request_and_no_tokens(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("thoughtgraph.calls._wait", lambda state: 0.0)
+    monkeypatch.setattr("thoughtgraph.retry._wait", lambda state: 0.0)
     answers = [tg.Unavailable("busy", cause="503"), "x"]
     result = await run(asking(1), Wire(lambda number, request, n: answers[number]))
     assert (result.usage.calls, result.usage.requests, result.usage.completion_tokens) == (1, 2, 2)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from thoughtgraph.calls import judge
 from thoughtgraph.errors import Unparsable
 from thoughtgraph.model import Reply
+from thoughtgraph.outcomes import judge
 from thoughtgraph.replies import as_data, item, lines, plain, shortened, spoken
 
 

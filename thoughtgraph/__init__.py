@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from thoughtgraph import answers, critics, generators, models, retrieval, search, tasks
     from thoughtgraph.api import Interrupted, Update, aresume, asolve, resume, solve, stream
     from thoughtgraph.budget import Budget, Usage
+    from thoughtgraph.cache import Cache
     from thoughtgraph.errors import (
         BudgetExhausted,
         EffectError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from thoughtgraph.prompt import Image, Message, Prompt, Prompter, narrate, quote
     from thoughtgraph.protocols import Critic, Generator
     from thoughtgraph.result import Result, RunFailed
+    from thoughtgraph.retry import Retry
     from thoughtgraph.state import State
     from thoughtgraph.stepper import Stepper
     from thoughtgraph.store import MemoryStore, SQLiteStore, Store
@@ -42,15 +44,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "api": ("Interrupted", "Update", "aresume", "asolve", "resume", "solve", "stream"),
     "budget": ("Budget", "Usage"),
+    "cache": ("Cache",),
     "errors": (
         "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
-        "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable",
+        "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported",
     ),
     "graph": ("ThoughtGraph",),
     "model": ("Capabilities", "Completion", "Model", "Price", "Reply", "Request", "Schema"),
     "prompt": ("Image", "Message", "Prompt", "Prompter", "narrate", "quote"),
     "protocols": ("Critic", "Generator"),
     "result": ("Result", "RunFailed"),
+    "retry": ("Retry",),
     "state": ("State",),
     "stepper": ("Stepper",),
     "store": ("MemoryStore", "SQLiteStore", "Store"),
@@ -66,11 +70,14 @@ __all__ = [
     "ALL",
     "Budget",
     "BudgetExhausted",
+    "Cache",
+    "Capabilities",
     "Completion",
     "Critic",
     "Draft",
     "EffectError",
     "Generator",
+    "Image",
     "Interrupted",
     "MemoryStore",
     "Message",
@@ -85,8 +92,10 @@ __all__ = [
     "Reply",
     "Request",
     "Result",
+    "Retry",
     "RunFailed",
     "SQLiteStore",
+    "Schema",
     "Score",
     "Search",
     "State",
@@ -101,6 +110,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unparsable",
+    "Unsupported",
     "Update",
     "Usage",
     "__version__",

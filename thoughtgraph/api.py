@@ -9,26 +9,32 @@ import secrets
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Required, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack, cast
 
 from thoughtgraph.budget import Budget
+from thoughtgraph.cache import Cache, as_cache
 from thoughtgraph.engine import Engine
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError
 from thoughtgraph.expressions import expression, parse
-from thoughtgraph.model import Model
-from thoughtgraph.result import Result
+from thoughtgraph.model import Model, Price
+from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.retry import Retry
 from thoughtgraph.store import MemoryStore, SQLiteStore, Store
+from thoughtgraph.structured import schema_of
 from thoughtgraph.task import Task
 from thoughtgraph.thought import Json, Thought
 from thoughtgraph.trace import Event, Resumed, Started
 from thoughtgraph.verbs import Policy
 from thoughtgraph.version import __version__
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 DEFAULT_BUDGET = Budget(calls=16)
 """What a run may spend when nobody said."""
@@ -65,7 +71,12 @@ class How(TypedDict, total=False):
 
     policy: Policy | str | None
     model: Model | str | None
+    models: Mapping[str, Model | str] | None
     base_url: str | None
+    price: Price | None
+    returns: type[BaseModel] | None
+    retry: Retry | None
+    cache: Cache | str | os.PathLike[str] | bool | None
     budget: Budget | None
     seed: int
     store: Store | str | os.PathLike[str] | None
@@ -81,7 +92,12 @@ class Again(TypedDict, total=False):
     task: Task | None
     policy: Policy | str | None
     model: Model | str | None
+    models: Mapping[str, Model | str] | None
     base_url: str | None
+    price: Price | None
+    returns: type[BaseModel] | None
+    retry: Retry | None
+    cache: Cache | str | os.PathLike[str] | bool | None
     on_event: Callable[[Update], None] | None
 
 
@@ -90,10 +106,15 @@ def solve(
     *,
     policy: Policy | str | None = None,
     model: Model | str | None = None,
+    models: Mapping[str, Model | str] | None = None,
     base_url: str | None = None,
+    price: Price | None = None,
     budget: Budget | None = None,
     seed: int = 0,
     store: Store | str | os.PathLike[str] | None = None,
+    cache: Cache | str | os.PathLike[str] | bool | None = None,
+    retry: Retry | None = None,
+    returns: type[BaseModel] | None = None,
     merge: bool | None = None,
     on_event: Callable[[Update], None] | None = None,
 ) -> Result:
@@ -105,13 +126,18 @@ def solve(
     survives anything and `resume` goes on from there; None keeps it in memory. `merge=False` keeps thoughts apart
     that the task calls equal. Works inside a running event loop too.
 
+    `models` names other models for single actions and critics, as in {"value": "anthropic:claude-opus-4-5"}, all
+    within the one budget. `price` is that of models named by text, where the tables do not know it. `returns` is a
+    pydantic model that the answer is to be an instance of. `cache` names a file of paid replies that runs share (True:
+    your own, False: none, None: what TG_CACHE names). `retry` says how hard each reply is tried for.
+
     Raises `TaskError` for a request that cannot work, before anything is spent; `RunFailed` where the model's
     endpoint ends the run; `Interrupted` (a KeyboardInterrupt) on Ctrl-C. The last two carry the result.
     """
     return _blocking(
         _new(
-            task, policy=policy, model=model, base_url=base_url, budget=budget, seed=seed, store=store, merge=merge,
-            on_event=on_event,
+            task, policy=policy, model=model, models=models, base_url=base_url, price=price, budget=budget, seed=seed,
+            store=store, cache=cache, retry=retry, returns=returns, merge=merge, on_event=on_event,
         )
     )  # fmt: skip
 
@@ -155,22 +181,28 @@ def resume(
     task: Task | None = None,
     policy: Policy | str | None = None,
     model: Model | str | None = None,
+    models: Mapping[str, Model | str] | None = None,
     base_url: str | None = None,
+    price: Price | None = None,
+    cache: Cache | str | os.PathLike[str] | bool | None = None,
+    retry: Retry | None = None,
+    returns: type[BaseModel] | None = None,
     on_event: Callable[[Update], None] | None = None,
 ) -> Result:
     """Go on with a run where it stopped, was killed, or ran out of budget; what is recorded is not paid again.
 
     `budget` names new totals; limits that it does not name stay as they were. Runs of tasks that ship with the
     package, with policies and models named by text, are rebuilt from the store; for others pass the same `task`,
-    `policy` and `model` again.
+    `policy`, `model` and `returns` again. `price`, `cache` and `retry` are as in `solve`.
     Raises `ReplayMismatch` if they are not the same, `StoreError` if the store or the run cannot be used; the file
     stays untouched.
     """
     return _blocking(
         _again(
-            run, store=store, budget=budget, task=task, policy=policy, model=model, base_url=base_url, on_event=on_event
+            run, store=store, budget=budget, task=task, policy=policy, model=model, models=models, base_url=base_url,
+            price=price, cache=cache, retry=retry, returns=returns, on_event=on_event,
         )
-    )
+    )  # fmt: skip
 
 
 async def aresume(run: str, **how: Unpack[Again]) -> Result:
@@ -181,7 +213,11 @@ async def aresume(run: str, **how: Unpack[Again]) -> Result:
 # -- from text to objects ----------------------------------------------------------------------------------------
 
 
-def as_model(model: Model | str | None, base_url: str | None = None) -> Model | None:
+BACKENDS = ("openai", "anthropic", "litellm", "local")
+"""Who a model's name may begin with."""
+
+
+def as_model(model: Model | str | None, base_url: str | None = None, price: Price | None = None) -> Model | None:
     """A model by its name `backend:model`, else by TG_MODEL; `TaskError` names the backends for an unknown one."""
     if model is not None and not isinstance(model, str):
         return model
@@ -189,19 +225,37 @@ def as_model(model: Model | str | None, base_url: str | None = None) -> Model | 
     if not name:
         return None
     backend, _, rest = name.partition(":")
-    if backend != "openai" or not rest:
-        raise TaskError(f"the model {name!r} has no known backend: expected openai:NAME, as in openai:gpt-5-mini")
-    return _openai(rest, base_url or os.environ.get("OPENAI_BASE_URL"))
+    if backend not in BACKENDS or not rest:
+        near = get_close_matches(backend, BACKENDS, 1)
+        hint = f"did you mean {near[0]}:{rest or 'NAME'}? " if near else ""
+        raise TaskError(
+            f"the model {name!r} has no known backend: {hint}expected openai:NAME, anthropic:NAME, litellm:NAME or "
+            "local:MODULE:FUNCTION, as in openai:gpt-5-mini"
+        )
+    return _made(backend, rest, base_url, price)
 
 
-def _openai(name: str, base_url: str | None) -> Model:
-    if base_url:
-        from thoughtgraph.models.compatible import Compatible
+def _made(backend: str, name: str, base_url: str | None, price: Price | None) -> Model:
+    """The backend's own class; a base URL makes it a server of your own."""
+    from thoughtgraph import models
 
-        return Compatible(name, base_url)
-    from thoughtgraph.models.openai import OpenAI
+    url = base_url or (os.environ.get("OPENAI_BASE_URL") if backend == "openai" else None)
+    said: dict[str, Any] = {"price": price} if price else {}
+    if backend == "local":
+        return models.load(name, **said)
+    kind = {"openai": "Compatible" if url else "OpenAI", "anthropic": "Anthropic", "litellm": "LiteLLM"}[backend]
+    return getattr(models, kind)(name, **said, **({"base_url": url} if url else {}))
 
-    return OpenAI(name)
+
+def as_models(models: Mapping[str, Model | str] | None, main: Model | None, base_url: str | None) -> dict[str, Model]:
+    """The models of single roles, by name or as they are; those of the main model's backend are at its base URL."""
+    backend = main.name.partition(":")[0] if main else ""
+    made = dict[str, Model]()
+    for role, model in (models or {}).items():
+        alike = isinstance(model, str) and model.partition(":")[0] == backend
+        if (one := as_model(model, base_url if alike else None)) is not None:
+            made[role] = one
+    return made
 
 
 def as_store(store: Store | str | os.PathLike[str] | None) -> Store:
@@ -218,32 +272,57 @@ class _Run:
     engine: Engine
     go: Callable[[], Coroutine[Any, Any, Result]]
     store: SQLiteStore | None
+    cache: Cache | None
+    returns: type[BaseModel] | None = None
 
     async def __call__(self) -> Result:
-        model = self.engine.model
+        models = self.engine.known
         try:
-            with _using(model):
-                return await self.go()
+            with _using(models):
+                return _formed(await self.go(), self.returns)
+        except RunFailed as failed:
+            failed.result = _formed(failed.result, self.returns)
+            raise
         finally:
             if self.store is not None:
                 self.store.close()
-            if model is not None and not _users[id(model)]:
-                await model.close()
+            if self.cache is not None:
+                self.cache.close()
+            for model in models:
+                if not _users[id(model)]:
+                    await model.close()
 
 
 _users: Counter[int] = Counter()
 
 
 @contextlib.contextmanager
-def _using(model: Model | None) -> Generator[None, None, None]:
+def _using(models: Sequence[Model]) -> Generator[None, None, None]:
     """Count a model's runs: the last one lets go of its connections, and the next one opens new ones."""
-    _users[id(model)] += 1
+    _users.update(map(id, models))
     try:
         yield
     finally:
-        _users[id(model)] -= 1
-        if not _users[id(model)]:
-            del _users[id(model)]
+        for model in models:
+            _users[id(model)] -= 1
+            if not _users[id(model)]:
+                del _users[id(model)]
+
+
+def _formed(result: Result, form: type[BaseModel] | None) -> Result:
+    """The answer as an instance of what was asked for; `TaskError` where the task's answers are of another form."""
+    if form is None or result.answer is None:
+        return result
+    from pydantic import ValidationError
+
+    read = form.model_validate_json if isinstance(result.answer, str) else form.model_validate
+    try:
+        return replace(result, answer=read(result.answer))
+    except ValidationError as error:
+        raise TaskError(
+            f"the answer {result.answer!r:.80} of run {result.run} is no {form.__name__} ({error.error_count()} "
+            "faults): the task's own claims must fit what returns= names"
+        ) from None
 
 
 def _named(how: Mapping[str, object], kind: type) -> None:
@@ -258,60 +337,67 @@ def _named(how: Mapping[str, object], kind: type) -> None:
 
 def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     _named(how, How)
-    policy, model, budget, store = how.get("policy"), how.get("model"), how.get("budget"), how.get("store")
-    merge = how.get("merge")
-    task = as_task(task, merge)
+    model, budget, merge, returns = how.get("model"), how.get("budget"), how.get("merge"), how.get("returns")
+    task = as_task(task, merge, returns)
     if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the budget is {budget!r:.80}: expected a tg.Budget, as in tg.Budget(calls=16)")
-    used = as_model(model, how.get("base_url")) if model is not None or not _local(task) else None
+    url, price = how.get("base_url"), how.get("price")
+    used = as_model(model, url, price) if model is not None or not _local(task) else None
     recipe: Json = {
         "task": task.recipe,
         "merge": merge,
-        "policy": _text(policy),
+        "policy": _text(how.get("policy")),
         "model": _text(used.name if model is None and used else model),
+        "models": {role: _text(other) for role, other in (how.get("models") or {}).items()},
+        "base_url": getattr(used, "shown", None),
+        "price": asdict(price) if price else None,
+        "returns": returns.__name__ if returns else None,
     }
-    recipe["base_url"] = getattr(used, "shown", None)
-    spend = budget or _default(used)
-    with _opened(store) as kept:
+    with _opened(how.get("store")) as kept:
         engine = Engine(
-            task,
-            as_policy(policy, task),
-            store=kept,
-            run=new_run(),
-            model=used,
-            budget=spend,
-            seed=how.get("seed", 0),
-            recipe=recipe,
-        )
+            task, as_policy(how.get("policy"), task), store=kept, run=new_run(), model=used,
+            models=as_models(how.get("models"), used, url), budget=budget or _default(used), seed=how.get("seed", 0),
+            retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
+        )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
-        return _ready(engine, lambda: engine.start(created, __version__), store, how.get("on_event"))
+        return _ready(engine, lambda: engine.start(created, __version__), how)
 
 
 def _again(run: str, **how: Unpack[Again]) -> _Run:
     _named(how, Again)
-    store, policy, model = how["store"], how.get("policy"), how.get("model")
-    with _opened(existing(store)) as kept:
+    policy, model = how.get("policy"), how.get("model")
+    with _opened(existing(how["store"])) as kept:
         events = kept.events(run)
         started = events[0]
         if not isinstance(started, Started):
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
         recipe: dict[str, Json] = started.recipe or {}
-        built = how.get("task") or _rebuilt(run, recipe)
+        built = how.get("task") or _rebuilt(run, recipe, how.get("returns"))
+        url, price = how.get("base_url") or recipe.get("base_url"), how.get("price") or _price(recipe)
         named = model or _model_text(run, recipe)
-        used = as_model(named, how.get("base_url") or recipe.get("base_url")) if named else None
-        thinking = as_policy(policy or _recorded(run, recipe, built), built)
+        used = as_model(named, url, price) if named else None
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
         engine = Engine(
-            built,
-            thinking,
-            store=kept,
-            run=run,
-            model=used,
-            budget=_total(how.get("budget"), last),
-            seed=started.seed,
-            recipe=recipe,
-        )
-        return _ready(engine, engine.resume, store, how.get("on_event"))
+            built, as_policy(policy or _recorded(run, recipe, built), built), store=kept, run=run, model=used,
+            models=as_models(how.get("models") or _others(run, recipe), used, url),
+            budget=_total(how.get("budget"), last), seed=started.seed, retry=how.get("retry"),
+            cache=as_cache(how.get("cache")), recipe=recipe,
+        )  # fmt: skip
+        return _ready(engine, engine.resume, how)
+
+
+def _price(recipe: Mapping[str, Json]) -> Price | None:
+    return Price(**recipe["price"]) if recipe.get("price") else None
+
+
+def _others(run: str, recipe: Mapping[str, Json]) -> Mapping[str, str]:
+    """The models of single roles that a run was made with."""
+    models: Mapping[str, str] = recipe.get("models") or {}
+    if "" in models.values():
+        raise ReplayMismatch(f"run {run} was made with model objects: pass them again, as in resume(..., models=...)")
+    for role, name in models.items():
+        _foreign(run, name, f"models={{{role!r}: ...}}, ")
+    return models
 
 
 def _total(budget: Budget | None, last: Budget) -> Budget:
@@ -334,30 +420,28 @@ def _opened(store: Store | str | os.PathLike[str] | None) -> Generator[Store, No
         raise
 
 
-def _ready(
-    engine: Engine,
-    go: Callable[[], Coroutine[Any, Any, Result]],
-    store: Store | str | os.PathLike[str] | None,
-    on_event: Callable[[Update], None] | None,
-) -> _Run:
-    """Tell the caller of events as updates, and close the store if it was opened here."""
-    if on_event is not None:
-        tell = on_event
+def _ready(engine: Engine, go: Callable[[], Coroutine[Any, Any, Result]], how: Mapping[str, Any]) -> _Run:
+    """Tell the caller of events as updates, and close the store and the cache if they were opened here."""
+    tell: Callable[[Update], None] | None = how.get("on_event")
+    if tell is not None:
 
         def listener(event: Event) -> None:
             tell(Update(event, engine))
 
         engine.listener = listener
-    opened = isinstance(engine.store, SQLiteStore) and engine.store is not store
-    return _Run(engine, go, cast("SQLiteStore", engine.store) if opened else None)
+    store, cache = engine.store, engine.calls.cache
+    opened = store if isinstance(store, SQLiteStore) and store is not how.get("store") else None
+    return _Run(engine, go, opened, None if cache is how.get("cache") else cache, how.get("returns"))
 
 
-def as_task(task: Task | str, merge: bool | None = None) -> Task:
-    """A question in text becomes a task; `merge` overrides the task's own wish."""
+def as_task(task: Task | str, merge: bool | None = None, returns: type[BaseModel] | None = None) -> Task:
+    """A question in text becomes a task, with answers of the form `returns`; `merge` overrides the task's own wish."""
+    if returns is not None:
+        schema_of(returns)
     if isinstance(task, str):
         from thoughtgraph.tasks.question import question
 
-        task = question(task)
+        task = question(task, returns=returns)
     if not isinstance(task, Task):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the task is {task!r:.80}: expected a question in text, or a tg.Task")
     return task if merge is None else replace(task, merge=merge)
@@ -379,12 +463,16 @@ def existing(store: Store | str | os.PathLike[str]) -> Store | str | os.PathLike
     return store
 
 
-def _rebuilt(run: str, recipe: dict[str, Json]) -> Task:
+def _rebuilt(run: str, recipe: dict[str, Json], returns: type[BaseModel] | None) -> Task:
     from thoughtgraph.tasks import build
 
+    if (form := recipe.get("returns")) and returns is None:
+        raise ReplayMismatch(f"run {run} was made to return a {form}: pass it again, as in resume(..., returns={form})")
     if not recipe.get("task"):
         raise ReplayMismatch(f"run {run} was made with a task object: pass it again, as in resume(..., task=my_task)")
-    return as_task(build(**recipe["task"]), recipe.get("merge"))
+    named: dict[str, Json] = recipe["task"]
+    task = named["problem"] if returns and named["name"] == "question" else build(**named)
+    return as_task(task, recipe.get("merge"), returns)
 
 
 def _model_text(run: str, recipe: dict[str, Json]) -> str | None:
@@ -392,7 +480,17 @@ def _model_text(run: str, recipe: dict[str, Json]) -> str | None:
         raise ReplayMismatch(
             f"run {run} was made with a model object: pass it again, as in resume(..., model=my_model)"
         )
-    return recipe.get("model")
+    return _foreign(run, recipe.get("model"), "model=")
+
+
+def _foreign(run: str, name: str | None, how: str) -> str | None:
+    """A name that a file holds, if nothing of this process is run by it: a file may come from anybody."""
+    if name and name.startswith("local:") and name != os.environ.get("TG_MODEL"):
+        raise ReplayMismatch(
+            f"run {run} was made with {name}, which runs code in this process: say so again, as in "
+            f"resume(..., {how}...)"
+        )
+    return name
 
 
 def _recorded(run: str, recipe: dict[str, Json], task: Task) -> str:

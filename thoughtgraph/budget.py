@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from thoughtgraph.errors import at_least
 from thoughtgraph.model import Price
@@ -47,15 +47,15 @@ class Usage:
         )
 
     def __sub__(self, other: Usage) -> Usage:
-        return self + Usage(
-            -other.calls,
-            -other.requests,
-            -other.prompt_tokens,
-            -other.completion_tokens,
-            None if other.usd is None else -other.usd,
-            -other.seconds,
-            -other.expansions,
-            -other.evaluations,
+        return Usage(
+            self.calls - other.calls,
+            self.requests - other.requests,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            None if self.usd is None or other.usd is None else self.usd - other.usd,
+            self.seconds - other.seconds,
+            self.expansions - other.expansions,
+            self.evaluations - other.evaluations,
         )
 
 
@@ -111,8 +111,8 @@ class Purse:
     def fits(self, cost: Usage) -> str | None:
         """None if `cost` fits now beside what is spent, lost and held; else the limit that it exceeds."""
         for name, limit in self._limits:
-            counted = [getattr(usage, name) for usage in (self.spent, self.lost, self.held, cost)]
-            if None in counted or sum(counted) > limit + 1e-12:
+            spent, lost, held, more = (getattr(usage, name) for usage in (self.spent, self.lost, self.held, cost))
+            if None in (spent, lost, held, more) or spent + lost + held + more > limit + 1e-12:
                 return name
         return None
 
@@ -153,15 +153,23 @@ class Purse:
         self._wake()
         return n, limit
 
+    def hold(self, cost: Usage) -> bool:
+        """Reserve `cost` at once, if it fits and nobody waits in line; whether it was."""
+        if self._line or self.fits(cost):
+            return False
+        self.held += cost
+        self.holders += 1
+        return True
+
     def settle(self, held: Usage, spent: Usage) -> None:
         """Exchange a reservation for what it came to."""
-        self._release(held)
         self.spent += spent
+        self.release(held)
 
     def lose(self, held: Usage) -> None:
         """Book a reservation whose answer never came: it counts in full."""
-        self._release(held)
         self.lost += held
+        self.release(held)
 
     async def _wait(self, first: bool) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -174,7 +182,8 @@ class Purse:
             self._wake()
             raise
 
-    def _release(self, held: Usage) -> None:
+    def release(self, held: Usage) -> None:
+        """Give a reservation back: who booked what it came to did so before, or nothing is spent."""
         self.held -= held
         self.holders -= 1
         if not self.holders:
@@ -192,5 +201,9 @@ class Purse:
 
 def times(usage: Usage, n: int) -> Usage:
     """`n` times a usage."""
-    numbers = {f.name: None if getattr(usage, f.name) is None else getattr(usage, f.name) * n for f in fields(usage)}
-    return replace(usage, **numbers)
+    u = usage
+    usd = None if u.usd is None else u.usd * n
+    return Usage(
+        u.calls * n, u.requests * n, u.prompt_tokens * n, u.completion_tokens * n, usd, u.seconds * n,
+        u.expansions * n, u.evaluations * n,
+    )  # fmt: skip

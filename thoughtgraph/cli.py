@@ -10,9 +10,9 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn, TypedDict, cast
 
 import typer
 from rich.console import Console, RenderableType
@@ -21,12 +21,14 @@ from rich.table import Table
 from thoughtgraph.api import Interrupted, Update, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
-from thoughtgraph.render import Progress, answer_text, harmless, inert, report, tree, whole
+from thoughtgraph.model import Price
+from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, tree, whole
 from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.retry import Retry
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
 from thoughtgraph.tasks import NAMES, build
-from thoughtgraph.trace import Event, Started, Stopped, graph_of
+from thoughtgraph.trace import Event, Ledger, Noted, Started, Stopped, graph_of, ledger_of
 from thoughtgraph.version import __version__
 
 app = typer.Typer(
@@ -40,6 +42,13 @@ aside = Console(stderr=True)
 PolicyOption = Annotated[str | None, typer.Option("--policy", help="such as 'mcts(simulations=40, workers=8)'")]
 ModelOption = Annotated[str | None, typer.Option("--model", help="backend:model, such as openai:gpt-5-mini")]
 UrlOption = Annotated[str | None, typer.Option("--base-url", help="an OpenAI-compatible server of your own")]
+ModelForOption = Annotated[
+    list[str] | None, typer.Option("--model-for", help="another model for one action or critic: value=openai:gpt-5")
+]
+PriceOption = Annotated[str | None, typer.Option("--price", help="dollars per million tokens: IN,OUT as in 0.25,2")]
+AttemptsOption = Annotated[int | None, typer.Option("--attempts", help="HTTP attempts at each request (6)")]
+CacheOption = Annotated[Path | None, typer.Option("--cache", help="a file of paid replies that runs share")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="pay anew, whatever TG_CACHE says")]
 UsdOption = Annotated[float | None, typer.Option("--budget-usd", help="dollars")]
 CallsOption = Annotated[int | None, typer.Option("--budget-calls", help="model calls, each draw one")]
 TokensOption = Annotated[int | None, typer.Option("--budget-tokens", help="prompt and completion tokens")]
@@ -50,13 +59,27 @@ NoStoreOption = Annotated[bool, typer.Option("--no-store", help="keep the run in
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, and nothing else")]
 
 
+class Paying(TypedDict):
+    """What `solve` and `resume` share about models and money."""
+
+    models: Mapping[str, str] | None
+    price: Price | None
+    retry: Retry | None
+    cache: Path | bool | None
+
+
 @app.command("solve")
 def solve_command(
     problem: Annotated[str, typer.Argument(help="the question or puzzle; - reads it from standard input")],
     task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
     policy: PolicyOption = None,
     model: ModelOption = None,
+    model_for: ModelForOption = None,
     base_url: UrlOption = None,
+    price: PriceOption = None,
+    attempts: AttemptsOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
     budget_usd: UsdOption = None,
     budget_calls: CallsOption = None,
     budget_tokens: TokensOption = None,
@@ -70,13 +93,13 @@ def solve_command(
 ) -> None:
     """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where = _where(store, no_store)
+    where, paid = _where(store, no_store), _paying(model_for, price, attempts, cache, no_cache)
 
     def run(watch: Callable[[Update], None]) -> Result:
         built = _task(task, sys.stdin.read() if problem == "-" else problem, model)
         return solve(
             built, policy=policy, model=model, base_url=base_url, budget=budget, seed=seed, store=where, merge=merge,
-            on_event=watch,
+            on_event=watch, **paid,
         )  # fmt: skip
 
     _show_run(run, where, as_json)
@@ -87,7 +110,12 @@ def resume_command(
     run: Annotated[str, typer.Argument(help="the run's id")],
     policy: PolicyOption = None,
     model: ModelOption = None,
+    model_for: ModelForOption = None,
     base_url: UrlOption = None,
+    price: PriceOption = None,
+    attempts: AttemptsOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
     budget_usd: UsdOption = None,
     budget_calls: CallsOption = None,
     budget_tokens: TokensOption = None,
@@ -98,10 +126,10 @@ def resume_command(
 ) -> None:
     """Go on with a run where it stopped; what is recorded is not paid again. A budget is the new total."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where = _where(store, no_store=False)
+    where, paid = _where(store, no_store=False), _paying(model_for, price, attempts, cache, no_cache)
     _show_run(
         lambda watch: resume(
-            run, store=where or "", budget=budget, policy=policy, model=model, base_url=base_url, on_event=watch
+            run, store=where or "", budget=budget, policy=policy, model=model, base_url=base_url, on_event=watch, **paid
         ),
         where,
         as_json,
@@ -121,7 +149,7 @@ def show_command(
             if run is None:
                 _list([(name, kept.ends(name)) for name in kept.runs()], as_json)
             else:
-                _show(run, kept.events(run), most, as_json)
+                _show(run, kept.events(run), ledger_of(kept.records(run)), most, as_json)
     except (ThoughtgraphError, ValueError) as error:
         _refuse(error)
 
@@ -133,6 +161,27 @@ def demo_command(as_json: JsonOption = False) -> None:
 
     with _heard():
         demo(Console(), as_json=as_json)
+
+
+@app.command("doctor")
+def doctor_command(
+    model: Annotated[list[str] | None, typer.Option("--model", help="backend:model; again for another")] = None,
+    base_url: UrlOption = None,
+    probe: Annotated[bool, typer.Option("--probe", help="ask the servers what they really do: a few cents")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which models are set up, what each can do, and what is done where it cannot."""
+    from thoughtgraph.doctor import examine
+
+    def tell(line: str) -> None:
+        aside.print(whole(line), soft_wrap=True)
+
+    try:
+        told = examine(model or [], base_url, ask=probe, tell=tell)
+    except (ThoughtgraphError, ValueError, KeyboardInterrupt) as error:
+        _refuse(error)
+    _write(_line(told.to_json())) if as_json else _print(*told.shown())
+    raise typer.Exit(0 if told.well else 1)
 
 
 @app.callback(invoke_without_command=True)
@@ -242,6 +291,36 @@ def _budget(
         _refuse(error)
 
 
+def _paying(
+    model_for: Sequence[str] | None, price: str | None, attempts: int | None, cache: Path | None, no_cache: bool
+) -> Paying:
+    """What the options say about models and money."""
+    try:
+        return {
+            "models": dict(map(_role, model_for or ())) or None,
+            "price": _price(price) if price else None,
+            "retry": Retry(attempts) if attempts is not None else None,
+            "cache": False if no_cache else cache,
+        }
+    except ValueError as error:
+        _refuse(error)
+
+
+def _role(text: str) -> tuple[str, str]:
+    role, _, model = text.partition("=")
+    if not role or not model:
+        raise TaskError(f"--model-for is {text!r}: expected ROLE=MODEL, as in value=openai:gpt-5-mini")
+    return role, model
+
+
+def _price(text: str) -> Price:
+    try:
+        prompt, completion, *cached = (float(number) for number in text.split(","))
+        return Price(prompt, completion, *cached[:2])
+    except ValueError:
+        raise TaskError(f"--price is {text!r}: expected dollars per million tokens in and out, as in 0.25,2") from None
+
+
 def _where(store: Path | None, no_store: bool) -> str | None:
     if no_store:
         return None
@@ -292,17 +371,20 @@ def _row(run: str, first: Event, last: Event) -> dict[str, Any]:
     return {"run": run, "task": task, "created": created, "reason": reason, "answer": answer}
 
 
-def _show(run: str, events: list[Event], most: int, as_json: bool) -> None:
+def _show(run: str, events: list[Event], ledger: Mapping[str, Ledger], most: int, as_json: bool) -> None:
     graph, last = graph_of(events), events[-1]
+    notes = [event for event in events if isinstance(event, Noted)]
     if as_json:
-        _write(_line({**_row(run, events[0], last), "events": len(events), "graph": graph.to_json()}))
+        told = {role: book.to_json() for role, book in ledger.items()}
+        row = {**_row(run, events[0], last), "events": len(events), "ledger": told}
+        _write(_line({**row, "notes": [note.text for note in notes], "graph": graph.to_json()}))
         return
     stopped = last if isinstance(last, Stopped) else None
     thought = graph[stopped.thought] if stopped and stopped.thought else None
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
     told = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
-    _print(tree(graph, thought, most), told, *answer)
+    _print(tree(graph, thought, most), told, *map(noted, notes), *([books(ledger)] if ledger else []), *answer)
 
 
 if __name__ == "__main__":

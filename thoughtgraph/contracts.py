@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Real
 from typing import Any, cast
 
@@ -19,27 +20,33 @@ LONG = 200
 """A mark of more characters is cut and hashed: what is private is not written down again."""
 
 
-def marks_of(task: Task, policy: Policy, model: Model | None, seed: int) -> dict[str, str]:
+def marks_of(
+    task: Task, policy: Policy, model: Model | None, seed: int, models: Mapping[str, Model] | None = None
+) -> dict[str, str]:
     """What a run is made with, by name: a run is resumed only where all of it is the same."""
     named = {"policy": mark(policy), "task": task.name, "problem": mark(task.problem), "seed": str(seed)}
     parts = {"claim": task.claim, "goal": task.goal, "key": task.key, "merge": task.merge}
     told = {"x": task.x, "passages": tuple(task.passages), "start": task.start}
     actions = {f"action {name}": mark(action) for name, action in task.actions.items()}
     critics = {f"critic {name}": mark(critic) for name, critic in task.critics.items()}
-    used = {"model": model.name if model else "none"}
+    others = {f"model of {role}": other.name for role, other in (models or {}).items()}
+    used = {"model": model.name if model else "none"} | others
     whole = named | {key: mark(part) for key, part in (parts | told).items()} | actions | critics | used
     return {name: text if len(text) <= LONG else f"{text[:LONG]}#{short(text)}" for name, text in whole.items()}
 
 
-def check_request(task: Task, policy: Policy, model: Model | None, budget: Budget) -> None:
+def check_request(
+    task: Task, policy: Policy, model: Model | None, budget: Budget, models: Mapping[str, Model] | None = None
+) -> None:
     """What can be known to fail before anything is spent; `TaskError` says what."""
     for field, find in (("action", task.action), ("critic", task.critic)):
         if (name := getattr(policy, field, None)) is not None:
             find(name)
     _check_values(task, policy)
-    _check_model(task, policy, model)
-    if model is not None:
-        check_price(model, budget)
+    _check_roles(task, models or {})
+    _check_model(task, policy, model, models or {})
+    for one in (*((model,) if model else ()), *(models or {}).values()):
+        check_price(one, budget)
 
 
 def check_price(model: Model, budget: Budget) -> None:
@@ -51,12 +58,24 @@ def check_price(model: Model, budget: Budget) -> None:
         )
 
 
-def _check_model(task: Task, policy: Policy, model: Model | None) -> None:
+def _check_roles(task: Task, models: Mapping[str, Model]) -> None:
+    """A model is named for an action or a critic that the task has."""
+    roles = (*task.actions, *task.critics)
+    for role in models:
+        if role not in roles:
+            near = get_close_matches(role, roles, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TaskError(f"a model is named for {role!r}: {hint}expected one of {', '.join(map(repr, roles))}")
+
+
+def _check_model(task: Task, policy: Policy, model: Model | None, models: Mapping[str, Model]) -> None:
     """An action or critic with an open `model` field speaks to the run's model."""
     named = ((task.actions, task.action, "action"), (task.critics, task.critic, "critic"))
     for things, find, field in named:
         name: str | None = getattr(policy, field, None)
-        if model is None and name is not None and getattr(things[find(name)], "model", "its own") is None:
+        if model is not None or name is None or find(name) in models:
+            continue
+        if getattr(things[find(name)], "model", "its own") is None:
             raise no_model(name)
 
 

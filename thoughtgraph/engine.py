@@ -7,23 +7,27 @@ import contextlib
 import hashlib
 import inspect
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from thoughtgraph.account import Account
 from thoughtgraph.budget import Budget, Purse, Usage
-from thoughtgraph.calls import STREAK, Account, Calls
+from thoughtgraph.cache import Cache
+from thoughtgraph.calls import STREAK, Calls
 from thoughtgraph.contracts import check_request, checked_drafts, checked_scores, marks_of
 from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model
+from thoughtgraph.replies import shortened
 from thoughtgraph.result import Result, RunFailed
+from thoughtgraph.retry import Retry
 from thoughtgraph.state import State
 from thoughtgraph.stepper import Stepper
 from thoughtgraph.store import Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
-from thoughtgraph.trace import Event, Expanded, Reason, Record, Resumed, Scored, Started, Stopped, fold
+from thoughtgraph.trace import Event, Expanded, Noted, Reason, Record, Resumed, Scored, Started, Stopped, fold
 from thoughtgraph.verbs import Effect, Policy, Search
 
 DENIALS = 100
@@ -46,18 +50,25 @@ class Engine:
         model: Model | None = None,
         budget: Budget | None = None,
         seed: int = 0,
+        models: Mapping[str, Model] | None = None,
+        retry: Retry | None = None,
+        cache: Cache | None = None,
         recipe: Json = None,
         listener: Callable[[Event], None] | None = None,
     ) -> None:
         self.task, self.policy, self.store, self.run, self.seed = task, policy, store, run, seed
         self.budget = budget or Budget()
         self.purse = Purse(self.budget)
-        self.calls = Calls(store, run, self.purse, model, seed, self._abort)
-        self.model, self.recipe, self.listener = model, recipe, listener
+        self.calls = Calls(
+            store, run, self.purse, model, seed, self._abort, models=models, retry=retry, cache=cache, tell=self._record
+        )
+        self.books = self.calls.books
+        self.model, self.models, self.recipe, self.listener = model, models or {}, recipe, listener
         self.root = Thought(ROOT, (), "", as_json(task.start, "the task's start"))
         self.graph = ThoughtGraph(self.root, task.key if task.merge else None)
         self.search = Search(task, self.graph, seed)
         self.outcomes: Counter[str] = Counter()
+        self.notes = list[Noted]()
         self._used: dict[str, Ito] = {}
         self._worked = set[str]()
         self._broken: dict[str, EffectError] = {}
@@ -75,11 +86,16 @@ class Engine:
         self._pending: Resumed | None = None
         self._ended = False
 
+    @property
+    def known(self) -> list[Model]:
+        """The models that the run was made with, each once."""
+        return list({id(m): m for m in (self.model, *self.models.values()) if m is not None}.values())
+
     # -- a run ---------------------------------------------------------------------------------------------------
 
     async def start(self, created: str = "", version: str = "") -> Result:
         """Run from the beginning."""
-        check_request(self.task, self.policy, self.model, self.budget)
+        check_request(self.task, self.policy, self.model, self.budget, self.models)
         self.store.claim(self.run)
         try:
             started = Started(
@@ -94,15 +110,16 @@ class Engine:
 
     async def resume(self) -> Result:
         """Go on where the run stopped: what is recorded is told again, in its order, and costs nothing."""
-        check_request(self.task, self.policy, self.model, self.budget)
+        check_request(self.task, self.policy, self.model, self.budget, self.models)
         self.store.claim(self.run)
         try:
             events = self.store.events(self.run)
             self._same(events)
             records = self.store.records(self.run)
-            self.calls.replay(records, {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial})
+            self.books.replay(records, {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial})
             self.purse.spent += _local(events, records)
-            self._pending = Resumed(self.budget, self.calls.clock())
+            self.calls.noted = {(e.about, e.model, e.where) for e in events if isinstance(e, Noted)}
+            self._pending = Resumed(self.budget, self.books.clock())
             self._ended = isinstance(events[-1], Stopped)
             return await self._go(events)
         finally:
@@ -149,9 +166,9 @@ class Engine:
     def _watch(self, *, resumed: bool) -> None:
         """Set the alarm of a budget in seconds, by the run's own clock."""
         if resumed:
-            self.calls.begin()
+            self.books.begin()
         if self.budget.seconds is not None:
-            self._later(max(0.0, self.budget.seconds - self.calls.clock()), self._expire)
+            self._later(max(0.0, self.budget.seconds - self.books.clock()), self._expire)
 
     async def _drive(self, stepper: Stepper) -> None:
         """Perform what is asked until the policy ends."""
@@ -200,11 +217,21 @@ class Engine:
         if limit:
             self._refused.append((effect, limit))
             return
-        account = Account(self.calls, effect.key, effect.name)
+        account = Account(self.calls, effect.key, effect.name, effect.draws, self._where(effect))
         work = self._expand if effect.verb == "expand" else self._score
         task = asyncio.get_running_loop().create_task(work(effect, account))
         self._tasks[effect.key] = task
         task.add_done_callback(lambda task: self._landed(effect, account, task))
+
+    def _where(self, effect: Effect) -> Callable[[int], str]:
+        """Which thought a part of an effect is about, in words: the way to it."""
+
+        def where(part: int) -> str:
+            path = self.graph.path(effect.thoughts[part if part < len(effect.thoughts) else 0])
+            steps = " > ".join(shortened(thought.text, 40) or thought.id for thought in path)
+            return f"{path[-1].id} ({steps})"
+
+        return where
 
     def _landed(self, effect: Effect, account: Account, task: asyncio.Task[Any]) -> None:
         del self._tasks[effect.key]
@@ -262,7 +289,7 @@ class Engine:
             return None
         event = self._event(effect, account, result, error, orphan=orphan)
         self._record(event)
-        self.calls.forget(effect.key)
+        self.books.forget(effect.key)
         return event
 
     def _count(self, error: str, account: Account) -> None:
@@ -285,7 +312,7 @@ class Engine:
     ) -> Expanded | Scored:
         common: dict[str, Any] = {
             "outcomes": dict(account.outcomes) or None, "prompters": tuple(account.prompters), "error": error,
-            "partial": bool(account.short), "orphan": orphan, "at": self.calls.clock(),
+            "partial": bool(account.short), "orphan": orphan, "at": self.books.clock(),
         }  # fmt: skip
         ids = tuple(thought.id for thought in effect.thoughts)
         if effect.verb == "score":
@@ -323,6 +350,8 @@ class Engine:
 
     def _see(self, event: Event) -> None:
         fold(self.graph, event)
+        if isinstance(event, Noted):
+            self.notes.append(event)
         if isinstance(event, Expanded | Scored):
             self.outcomes.update(event.outcomes or {})
         if isinstance(event, Expanded) and not event.made and (event.error or set(event.outcomes or ()) - {"ok"}):
@@ -335,6 +364,8 @@ class Engine:
 
     def _replay(self, stepper: Stepper, events: Sequence[Event]) -> None:
         for event in events:
+            if isinstance(event, Noted):
+                self.notes.append(event)
             if not isinstance(event, Expanded | Scored) or event.partial:
                 continue
             effect = None if event.orphan else self._match(stepper, event)
@@ -361,7 +392,7 @@ class Engine:
         return effect
 
     def _marks(self) -> dict[str, str]:
-        return marks_of(self.task, self.policy, self.model, self.seed)
+        return marks_of(self.task, self.policy, self.model, self.seed, self.models)
 
     def _same(self, events: Sequence[Event]) -> None:
         """Refuse to resume a run with anything that it was not recorded with."""
@@ -454,11 +485,11 @@ class Engine:
     @property
     def usage(self) -> Usage:
         """What the run has used so far; what was sent and never answered is counted in full."""
-        return replace(self.purse.spent + self.purse.lost, seconds=self.calls.clock())
+        return replace(self.purse.spent + self.purse.lost, seconds=self.books.clock())
 
     def _hopeless(self) -> Exception | None:
         """Why a run without an answer never had a chance: no call was answered, or an action or critic never worked."""
-        if self.calls.error and not self.calls.successes:
+        if self.calls.error and not self.books.successes:
             return self.calls.error
         return next((error for role, error in self._broken.items() if role not in self._worked), None)
 
@@ -473,14 +504,19 @@ class Engine:
         error = (self._stop[1] if self._stop else None) or (self._hopeless() if answer is None else None)
         outcomes = Counter({name: n for name, n in self.outcomes.items() if n})
         told = "" if error is None else _said(error)
-        ledger, graph = dict(self.calls.ledger), self.graph
-        return Result(answer, reason, self.run, self.usage, outcomes, ledger, graph, thought, ito, self.budget, told)
+        ledger, graph = dict(self.books.ledger), self.graph
+        return Result(
+            answer, reason, self.run, self.usage, outcomes, ledger, graph, thought, ito, self.budget, told,
+            self.purse.lost, tuple(self.notes),
+        )  # fmt: skip
 
     def _write_end(self, result: Result) -> None:
         """A resumed run that did nothing new leaves its file untouched."""
         if self._pending is None or not self._ended:
             thought = result.thought.id if result.thought else None
-            self._record(Stopped(result.reason, thought, result.answer, result.usage, result.error, self.calls.clock()))
+            books = {role: book.to_json() for role, book in result.ledger.items()}
+            at = self.books.clock()
+            self._record(Stopped(result.reason, thought, result.answer, result.usage, result.error, at, books))
             self.store.flush()
 
     def _let_go(self) -> None:

@@ -20,7 +20,7 @@ from thoughtgraph.budget import Usage
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.result import Result
 from thoughtgraph.thought import Json, Thought, as_text
-from thoughtgraph.trace import Ledger
+from thoughtgraph.trace import Ledger, Noted
 
 LINES = 16
 """How many thoughts a tree shows while it grows."""
@@ -93,14 +93,24 @@ def spent(usage: Usage) -> str:
 
 
 def books(ledger: Mapping[str, Ledger]) -> Table:
-    """The ledger as a table: what each role asked, and what became of it."""
-    table = Table("role", "calls", "requests", "retries", "tokens in", "tokens out", "dollars", "median s", box=None)
+    """The ledger as a table: what each role asked, what became of it, what it cost, how long replies took."""
+    table = Table(
+        "role", "calls", "requests", "hedges", "hits", "retries", "tokens in", "cached", "tokens out", "reasoning",
+        "dollars", "p50 s", "p90 s", box=None,
+    )  # fmt: skip
     for role, book in ledger.items():
         retries = ", ".join(f"{cause}: {n}" for cause, n in book.retries.items()) or "none"
-        dollars, median = ("unknown" if book.usd is None else f"{book.usd:.4f}"), book.latency()
-        cells = [role, book.calls, book.requests, retries, book.prompt_tokens, book.completion_tokens, dollars]
-        table.add_row(*(whole(str(cell)) for cell in cells), "" if median is None else f"{median:.2f}")
+        dollars = "unknown" if book.usd is None else f"{book.usd:.4f}"
+        counts = [role, book.calls, book.requests, book.hedges, book.hits, retries]
+        tokens = [book.prompt_tokens, book.cached_tokens, book.completion_tokens, book.reasoning_tokens, dollars]
+        times = ("" if (q := book.latency(at)) is None else f"{q:.2f}" for at in (0.5, 0.9))
+        table.add_row(*(whole(str(cell)) for cell in (*counts, *tokens)), *times)
     return table
+
+
+def noted(note: Noted) -> Text:
+    """One thing that was done in another way than asked."""
+    return Text("note: ", "yellow").append_text(whole(f"{note.model}: {note.text}"))
 
 
 def report(console: Console, result: Result, where: str | None) -> None:
@@ -111,6 +121,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
     if bad:
         counted = ", ".join(f"{n} {name}" for name, n in bad.items())
         console.print(Text(f"draws that came to nothing: {counted}", "yellow"))
+    for note in result.notes:
+        console.print(noted(note))
     if result.ledger:
         console.print(books(result.ledger))
     if result.error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.errors import ThoughtgraphError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.thought import Ito, Json, Thought
-from thoughtgraph.trace import Ledger, Reason
+from thoughtgraph.trace import Ledger, Noted, Reason
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,9 @@ class Result:
 
     `answer` is None where there is none. `outcomes` count what all draws came to. `ledger` has the books of each
     role. `ito` says what the search went by: `"proxy"` is a stand-in for the evaluator, `"environment"` the evaluator
-    by contract. `run` is the id for `resume`.
+    by contract. `run` is the id for `resume`. `usage` is what counts against the budget; of that, `unsettled` is what
+    a provider may have billed though no reply or no count came, at its reservation. `notes` say what was done in
+    another way than asked.
     """
 
     answer: Json
@@ -33,13 +36,23 @@ class Result:
     ito: Ito = "none"
     budget: Budget = field(default_factory=Budget)
     error: str = ""
+    unsettled: Usage = field(default_factory=Usage)
+    notes: tuple[Noted, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """The result as one JSON object, as `thoughtgraph solve --json` prints it."""
-        usage = {name: getattr(self.usage, name) for name in Usage.__dataclass_fields__}
-        found = {"answer": self.answer, "reason": self.reason, "run": self.run}
+        form: Any = self.answer
+        answer = form.model_dump(mode="json") if hasattr(form, "model_dump") else form
+        found = {"answer": answer, "reason": self.reason, "run": self.run}
+        used = {"usage": _counts(self.usage), "unsettled": _counts(self.unsettled), "outcomes": dict(self.outcomes)}
+        ledger = {role: book.to_json() for role, book in self.ledger.items()}
+        notes = [f"{note.model}: {note.text}" for note in self.notes]
         told = {"error": self.error} if self.error else {}
-        return {**found, "usage": usage, "outcomes": dict(self.outcomes), "ito": self.ito, **told}
+        return {**found, **used, "ledger": ledger, "notes": notes, "ito": self.ito, **told}
+
+
+def _counts(usage: Usage) -> dict[str, Json]:
+    return {name: getattr(usage, name) for name in Usage.__dataclass_fields__}
 
 
 class RunFailed(ThoughtgraphError):

@@ -9,11 +9,13 @@ from typing import Any, Protocol, TypeVar
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
-from thoughtgraph.model import Model
+from thoughtgraph.model import Model, Reply
 from thoughtgraph.prompt import Prompt, Prompter
 from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
 
 T = TypeVar("T")
+Form = TypeVar("Form")
+"""A pydantic model, the form of a structured reply."""
 
 MOST = 10_000
 """So many draws at once are a mistake."""
@@ -26,6 +28,18 @@ class Port(Protocol):
         self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
     ) -> list[T]:
         """Up to `n` usable draws, journalled under this effect and part."""
+        ...
+
+    async def fill(
+        self, part: int, prompt: Prompt, psi: object, n: int, form: type[Form], model: Model | None, **say: Any
+    ) -> list[Form]:
+        """Up to `n` instances of a pydantic model."""
+        ...
+
+    async def replies(
+        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
+    ) -> list[Reply]:
+        """Up to `n` usable draws as they came."""
         ...
 
     def rng(self, part: int) -> random.Random:
@@ -123,11 +137,51 @@ class State:
         drawn once more. Fewer than `n` come back where that did not help, or where the budget ends. `model` is the
         run's own unless named. Every draw is one call of the budget; finished ones are never paid again.
         """
-        prompt = self.prompt(prompter, thoughts)
+        prompt = self._asked(prompter, n, thoughts)
+        say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop)}
+        return await self._port.ask(self._part, prompt, prompter, n, parse, model, **say)
+
+    async def fill(
+        self,
+        prompter: Prompter,
+        form: type[Form],
+        n: int = 1,
+        *,
+        thoughts: Sequence[Thought] | None = None,
+        model: Model | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> list[Form]:
+        """Draw `n` replies as instances of a pydantic model, `form`; at most `n` come back, as with `ask`.
+
+        The server is asked to hold replies to the schema where it can, else the prompt asks for it. A reply that does
+        not fit is not drawn anew but mended, once: the model is told what is wrong with it.
+        """
+        prompt = self._asked(prompter, n, thoughts)
+        say = {"max_tokens": max_tokens, "temperature": temperature}
+        return await self._port.fill(self._part, prompt, prompter, n, form, model, **say)
+
+    async def replies(
+        self,
+        prompter: Prompter,
+        n: int = 1,
+        *,
+        thoughts: Sequence[Thought] | None = None,
+        model: Model | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+        stop: Sequence[str] = (),
+        logprobs: bool = False,
+    ) -> list[Reply]:
+        """Draw `n` replies as they came, with the log-probabilities of their tokens where wanted and offered."""
+        prompt = self._asked(prompter, n, thoughts)
+        say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop), "logprobs": logprobs}
+        return await self._port.replies(self._part, prompt, prompter, n, model, **say)
+
+    def _asked(self, prompter: Prompter, n: int, thoughts: Sequence[Thought] | None) -> Prompt:
         if n > MOST:  # the ALL of a policy that leaves the width to the action, handed on to a model
             raise TaskError(
                 f"{n} draws were asked for, and at most {MOST} make sense: a generator whose n may be ALL needs a "
                 "width of its own, as in state.ask(prompter, min(n, 5))"
             )
-        say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop)}
-        return await self._port.ask(self._part, prompt, prompter, n, parse, model, **say)
+        return self.prompt(prompter, thoughts)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 from asyncio import events
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine
 from contextlib import contextmanager
 from inspect import iscoroutine
 from typing import Any
 
 from thoughtgraph.thought import Thought
-from thoughtgraph.verbs import Effect, Gather, Next, Search
+from thoughtgraph.verbs import ALL, BLOCK, Effect, Gather, Next, Search
 
 RULE = (
     "a policy may await only its search (expand, score, gather, next): put I/O, sleeping and other awaitables in a "
@@ -127,7 +127,7 @@ class Stepper:
         strand.asked += 1
         if type(asked) is Effect:
             strand.waiting = asked
-            asked.key, asked.tick = key, self.search.graph.tick
+            asked.key, asked.tick, asked.draws = key, self.search.graph.tick, _drawn(asked, self.search.drawn)
             self.waiting[key], self._strands[key] = asked, strand
             self.search.flying.update(asked.path)
             self._asked.append(asked)
@@ -216,6 +216,19 @@ class Stepper:
         except RuntimeError as error:
             stubborn = "ignored GeneratorExit" in str(error)
             raise (TypeError(STUBBORN) if stubborn else error) from None
+
+
+def _drawn(effect: Effect, drawn: Counter[tuple[str, ...]]) -> tuple[int, ...]:
+    """The numbers of an effect's first draws: one for each judged thought, one for an expansion.
+
+    They follow from what was asked, in its order, and so a replay finds them again.
+    """
+    ids = [thought.id for thought in effect.thoughts]
+    places = [(effect.name, id) for id in ids] if effect.verb == "score" else [(effect.name, *ids)]
+    first = tuple(drawn[place] for place in places)
+    for place in places:
+        drawn[place] += effect.n if effect.verb == "expand" and effect.n < ALL else BLOCK
+    return first
 
 
 def _coroutine(policy: Any, search: Search) -> Coroutine[Any, Any, Any]:

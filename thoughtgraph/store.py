@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,9 @@ VERSION = 1
 
 APPLICATION = 0x74686774
 """The file's `application_id`: "thgt"."""
+
+PATIENCE = 30.0
+"""Seconds to wait for others who are writing."""
 
 LONG = 200
 """Texts of more characters than this are stored once, by hash."""
@@ -110,6 +114,9 @@ class Store(Protocol):
 
 class MemoryStore:
     """Runs kept in this process, and gone with it."""
+
+    durable = False
+    """Whether a flush makes anything outlast the process."""
 
     def __init__(self) -> None:
         self._events = dict[str, list[Event]]()
@@ -349,16 +356,25 @@ class SQLiteStore:
 
     def _connect(self, how: str) -> sqlite3.Connection:
         name = self.path.absolute().as_uri()
-        return sqlite3.connect(f"{name}?{how}", uri=True, timeout=30, check_same_thread=False, isolation_level=None)
+        return sqlite3.connect(
+            f"{name}?{how}", uri=True, timeout=PATIENCE, check_same_thread=False, isolation_level=None
+        )
 
     def _open(self, synchronous: str) -> sqlite3.Connection:
-        db = self._connect("mode=rwc")
-        try:
-            self._prepare(db, synchronous)
-        except BaseException:
-            db.close()
-            raise
-        return db
+        """A connection that writes. Where two make the file at once, SQLite refuses one in place of letting it wait."""
+        latest = time.monotonic() + PATIENCE
+        while True:
+            db = self._connect("mode=rwc")
+            try:
+                self._prepare(db, synchronous)
+            except BaseException as error:
+                db.close()
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                    raise
+                time.sleep(0.01)
+            else:
+                return db
 
     def _prepare(self, db: sqlite3.Connection, synchronous: str) -> None:
         """WAL mode, and the tables where the file is new."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -88,7 +89,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The run ends, for now or for good."""
+    """The run ends, for now or for good. `ledger` has the books of each role (`Ledger.to_json`)."""
 
     reason: Reason
     thought: str | None
@@ -96,6 +97,7 @@ class Stopped:
     usage: Usage
     error: str = ""
     at: float = 0.0
+    ledger: Json = None
     kind: Literal["stopped"] = "stopped"
 
 
@@ -104,12 +106,13 @@ class Noted:
     """Something that the run does in another way than asked, or that somebody should know: said once a run.
 
     `about` is what it concerns ("temperature", "n", "context too long", ...), `text` what was asked and what is done
-    instead.
+    instead, `where` the thought that it is about, if it is about one.
     """
 
     about: str
     model: str
     text: str
+    where: str = ""
     at: float = 0.0
     kind: Literal["noted"] = "noted"
 
@@ -213,37 +216,93 @@ def graph_of(events: Iterable[Event], key: Callable[[Json], Hashable] | None = N
 
 @dataclass
 class Ledger:
-    """The books of one role (an action's or a critic's name): what it asked, what that cost, how long it took."""
+    """The books of one role (an action's or a critic's name): what it asked, what that cost, how long it took.
+
+    `calls` are draws that were asked of a model, `hits` those found in the cache instead. `requests` are HTTP attempts,
+    `hedges` those of them that doubled a late one; `retries` counts failed attempts by cause, but for those that only
+    lost to their double. `cached_tokens` and `written_tokens` (of the provider's prompt cache) are among the prompt's,
+    `reasoning_tokens` among the completion's. `usd` is None where a price is not known. `lost` attempts may have been
+    billed though no reply came, `estimated` ones came without a usage: both count at their reservation, in tokens and
+    in dollars. `seconds` are the latencies of the answered requests.
+    """
 
     calls: int = 0
     requests: int = 0
+    hedges: int = 0
+    hits: int = 0
     retries: dict[str, int] = field(default_factory=dict[str, int])
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    reasoning_tokens: int = 0
     usd: float | None = 0.0
     estimated: int = 0
     lost: int = 0
     seconds: list[float] = field(default_factory=list[float])
 
-    def book(self, settled: Settled) -> None:
+    def book(self, settled: Settled, *, hedge: bool = False) -> None:
         """Add one settled attempt."""
         usage = settled.usage
         self.calls += usage.calls
         self.requests += usage.requests
+        self.hedges += usage.requests if hedge else 0
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
+        self.cached_tokens += settled.cached
+        self.written_tokens += settled.written
+        self.reasoning_tokens += settled.reasoning
         self.usd = None if self.usd is None or usage.usd is None else self.usd + usage.usd
         self.estimated += settled.estimated
         self.lost += settled.lost
+        if settled.cause == "hedged":
+            return
         if settled.cause:
             self.retries[settled.cause] = self.retries.get(settled.cause, 0) + 1
         else:
             self.seconds.append(settled.seconds)
 
+    def add(self, other: Ledger) -> None:
+        """Add another role's books."""
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.usd = None if self.usd is None or other.usd is None else self.usd + other.usd
+        self.retries = dict(Counter(self.retries) + Counter(other.retries))
+        self.seconds += other.seconds
+
     def latency(self, q: float = 0.5) -> float | None:
         """The q-quantile of the answered requests' seconds; None before the first."""
         ordered = sorted(self.seconds)
         return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else None
+
+    def to_json(self) -> dict[str, Json]:
+        """The books as JSON data, the latencies as quantiles in seconds."""
+        counts = {name: getattr(self, name) for name in COUNTS}
+        latency = {f"p{round(100 * q)}": self.latency(q) for q in (0.5, 0.9, 0.99)}
+        return {**counts, "usd": self.usd, "retries": dict(self.retries), "seconds": latency}
+
+
+def ledger_of(records: Iterable[Record]) -> dict[str, Ledger]:
+    """The books that recorded calls add up to, by roles; what was sent and never settled counts at its reservation."""
+    records = list(records)
+    sent = {record.id: record for record in records if isinstance(record, Sent)}
+    settled = [record for record in records if isinstance(record, Settled)]
+    open_ids = sent.keys() - {record.id for record in settled}
+    settled += [Settled(id, (), sent[id].held, "unsettled", lost=True) for id in sorted(open_ids)]
+    ledger = {record.role: Ledger() for record in records if isinstance(record, Sent | Found)}
+    for record in settled:
+        ledger[sent[record.id].role].book(record, hedge=sent[record.id].hedge)
+    for record in records:
+        if isinstance(record, Found):
+            ledger[record.role].hits += len(record.replies)
+    return ledger
+
+
+COUNTS = (
+    "calls", "requests", "hedges", "hits", "prompt_tokens", "completion_tokens", "cached_tokens", "written_tokens",
+    "reasoning_tokens", "estimated", "lost",
+)  # fmt: skip
+"""The fields of a ledger that are plain sums."""
 
 
 @cache

@@ -16,6 +16,9 @@ from thoughtgraph.thought import Json, Score, Thought
 
 T = TypeVar("T")
 
+BLOCK = 1 << 20
+"""How many numbers of draws an effect takes that does not say how many it wants."""
+
 ALL = 1 << 30
 """The `n` of an expansion that takes all the action has to offer: its legal moves, its proposals, its own width."""
 
@@ -25,7 +28,8 @@ class Effect:
     """One thing that costs: an expansion of `thoughts` by an action, or a judgement of them by a critic.
 
     `key` says where in the policy's run it was asked (strand and number), `tick` what the graph was then, `path`
-    which thoughts count as having work in flight below them, fixed when asked.
+    which thoughts count as having work in flight below them, fixed when asked. `draws` are the numbers of its first
+    draws: what is asked again of the same thoughts wants draws that nobody had before.
     """
 
     verb: Literal["expand", "score"]
@@ -36,6 +40,7 @@ class Effect:
     merge: bool = True
     key: str = ""
     tick: int = 0
+    draws: tuple[int, ...] = (0,)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return (yield self)
@@ -73,6 +78,7 @@ class Search:
         self.rng = random.Random(f"{seed}/policy")
         self.flying: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.drawn: Counter[tuple[str, ...]] = Counter()
 
     @property
     def root(self) -> Thought:

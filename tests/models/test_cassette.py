@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from thoughtgraph.errors import ModelError, Unavailable
-from thoughtgraph.model import Completion, Model, Price, Reply, Request
+from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request, capabilities
 from thoughtgraph.models import Cassette, Scripted
-from thoughtgraph.prompt import Message
+from thoughtgraph.prompt import Image, Message
 
 
 def ask(text: str, **settings) -> Request:
@@ -65,6 +65,51 @@ async def test_tokens_add_up_to_what_was_billed(path):
     one_by_one = Cassette(path)
     parts = [await one_by_one(request, 1) for _ in range(3)]
     assert (sum(p.prompt_tokens or 0 for p in parts), sum(p.completion_tokens or 0 for p in parts)) == (2, 4)
+
+
+class Told:
+    """A model that says more of its replies than others do."""
+
+    name, price, defaults = "local:told", None, {"max_tokens": 9, "timeout": 1}
+    capabilities = Capabilities(n=False, temperature=False, source="said")
+
+    async def __call__(self, request: Request, n: int) -> Completion:
+        replies = tuple(Reply(f"{i}", logprobs=((f"{i}", -0.5),)) for i in range(2))
+        return Completion(replies, 10, 7, cached_tokens=4, written_tokens=3, reasoning_tokens=5)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+
+async def test_logprobs_and_all_kinds_of_tokens_are_recorded(path):
+    first = await Cassette(path, Told())(ask("x", logprobs=True), 2)
+    assert await Cassette(path)(ask("x", logprobs=True), 2) == first
+    one_by_one = Cassette(path)
+    parts = [await one_by_one(ask("x", logprobs=True), 1) for _ in range(2)]
+    assert [part.cached_tokens for part in parts] == [4, 0]
+    assert sum(part.reasoning_tokens for part in parts) == 5
+
+
+async def test_a_replay_can_do_what_the_model_could(path):
+    """The engine asks by it: with other settings it would not find what was recorded."""
+    await Cassette(path, Told())(ask("x"), 1)
+    assert capabilities(Cassette(path)) == Told.capabilities
+
+
+async def test_a_recording_of_an_earlier_version_is_played(path):
+    mark = ask("a").mark("local:old")
+    label = {"cassette": 1, "model": "local:old", "defaults": {"max_tokens": 1024, "timeout": 120.0}, "price": None}
+    draw = {"mark": mark, "draw": 0, "prompt": "a", "text": "b", "finish": "stop", "prompt_tokens": 1}
+    path.write_text(f"{json.dumps(label)}\n{json.dumps(draw)}\n")
+    assert await texts(Cassette(path), ask("a")) == ["b"]
+
+
+async def test_rare_settings_and_pictures_are_shown_in_the_difference(recorded):
+    request = Request((Message("user", "a", (Image("https://h/cat.png"),)),), seed=3)
+    with pytest.raises(ModelError) as caught:
+        await Cassette(recorded, mode="replay")(request, 1)
+    assert "stop=[] seed=3" in str(caught.value)
+    assert "+[image] https://h/cat.png" in str(caught.value)
 
 
 async def test_auto_records_only_what_is_missing(recorded):

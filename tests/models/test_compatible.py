@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import socket
 import subprocess
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 from loopback import Loopback, Raw, Status
 
-from thoughtgraph.errors import ModelError, Unauthorized, Unavailable
-from thoughtgraph.model import Completion, Price, Reply, Request
+from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported
+from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request
 from thoughtgraph.models import Compatible
 from thoughtgraph.models.chat import answered
 from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.status import refused, retry_after
 from thoughtgraph.prompt import Message
+from thoughtgraph.testing import ModelContract
 
 KEY = "sk-test-0123456789abcdef"
 ASK = Request((Message("user", "two and two?"),), max_tokens=64, timeout=5)
@@ -226,10 +231,75 @@ async def test_too_long_a_prompt_has_its_own_cause(message):
 
 
 async def test_any_other_refusal_is_rejected_for_good():
-    with Loopback(faults=[Status(400, "temperature is not supported")]) as server:
+    with Loopback(faults=[Status(400, "messages: at least one is required")]) as server:
         error = await refuses(server, ModelError)
         assert error.cause == "rejected"
-        assert "temperature is not supported" in str(error)
+        assert "at least one is required" in str(error)
+
+
+async def test_a_setting_that_the_model_does_not_take_is_named():
+    """So the engine can ask again without it, and say so."""
+    with Loopback(refuses={"seed"}) as server:
+        with pytest.raises(Unsupported) as caught:
+            await once(server, replace(ASK, seed=7))
+        assert caught.value.parameter == "seed"
+        assert (await once(server)).replies
+
+
+async def test_a_server_that_wants_the_newer_name_of_the_bound_gets_it_from_then_on():
+    with Loopback(refuses={"max_tokens"}) as server:
+        model = Compatible("small", server.base_url)
+        with pytest.raises(Unavailable) as caught:
+            await model(ASK, 1)
+        assert (caught.value.cause, caught.value.retry_after, caught.value.maybe_billed) == ("max_tokens", 0, False)
+        for _ in range(2):
+            assert (await model(ASK, 1)).replies
+        await model.close()
+        assert ["max_completion_tokens" in body for body in server.bodies] == [False, True, True]
+
+
+async def test_the_newer_name_of_the_bound_can_be_said():
+    with Loopback(refuses={"max_tokens"}) as server:
+        model = Compatible("small", server.base_url, tokens_field="max_completion_tokens")
+        await model(ASK, 1)
+        await model.close()
+        assert server.bodies[0]["max_completion_tokens"] == 64
+
+
+async def test_a_filtered_prompt_is_a_refused_draw():
+    with Loopback(faults=[Status(400, "filtered", code="content_filter")]) as server:
+        assert (await once(server)).replies == (Reply("filtered", "content_filter"),)
+
+
+async def test_logprobs_come_where_they_are_asked_for():
+    with Loopback(lambda prompt, draw: "four") as server:
+        assert (await once(server, replace(ASK, logprobs=True))).replies[0].logprobs == (("four", -0.693),)
+        assert (await once(server)).replies[0].logprobs == ()
+
+
+async def test_cached_and_reasoning_tokens_are_told():
+    more = {"prompt_tokens_details": {"cached_tokens": 2}, "completion_tokens_details": {"reasoning_tokens": 1}}
+    with Loopback(lambda prompt, draw: "four", usage=more) as server:
+        got = await once(server)
+        assert (got.cached_tokens, got.reasoning_tokens) == (2, 1)
+
+
+async def test_a_reply_without_an_end_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr("thoughtgraph.models.compatible._MOST", 10_000)
+    with Loopback(lambda prompt, draw: "x" * 20_000, faults=[]) as server:
+        error = await fails(server)
+        assert (error.cause, error.maybe_billed) == ("reply too big", True)
+        assert "10,000 bytes" in str(error)
+
+
+async def test_after_a_reply_that_was_too_big_the_model_can_be_used(monkeypatch):
+    monkeypatch.setattr("thoughtgraph.models.compatible._MOST", 1_000_000)
+    with Loopback(lambda prompt, draw: "x" * (9_000_000 if draw == 0 else 9)) as server:
+        model = Compatible("small", server.base_url)
+        with pytest.raises(Unavailable):
+            await model(ASK, 1)
+        assert (await model(ASK, 1)).replies[0].text == "x" * 9
+        await model.close()
 
 
 async def test_a_redirect_is_not_followed():
@@ -251,12 +321,97 @@ async def test_no_server_names_the_url_and_what_to_do():
     assert "start the server" in str(caught.value)
 
 
-async def test_an_unknown_host_is_a_connection_error():
-    model = Compatible("small", "http://no-such-host.invalid/v1")
+async def unreached(base_url: str) -> Unavailable:
+    model = Compatible("small", base_url)
     with pytest.raises(Unavailable) as caught:
         await model(ASK, 1)
     await model.close()
-    assert caught.value.cause == "connection"
+    assert (caught.value.cause, caught.value.maybe_billed) == ("connection", False)
+    return caught.value
+
+
+@pytest.fixture
+def no_proxy(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_host_without_an_address_is_named_with_what_to_check():
+    text = str(await unreached("http://no-such-host.invalid/v1"))
+    assert "no address is known for no-such-host.invalid" in text
+    assert "base_url" in text
+    assert "HTTPS_PROXY" in text
+
+
+@pytest.mark.usefixtures("no_proxy")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch, scheme):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://me:hush-hush@127.0.0.1:{port}")
+        error = await unreached(f"{scheme}://models.invalid/v1")
+    assert f"through the proxy http://127.0.0.1:{port} " in str(error)
+    assert "hush-hush" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.usefixtures("no_proxy")
+def test_a_proxy_without_a_scheme_is_shown_without_its_password(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "me:hush-hush@proxy:3128")
+    assert Endpoint("small", "https://h/v1").shown_proxy == "http://proxy:3128"
+    assert Endpoint("small", "http://h/v1").shown_proxy is None
+
+
+@pytest.mark.usefixtures("no_proxy")
+async def test_a_proxy_that_wants_a_password_shows_none(monkeypatch):
+    """aiohttp's own error holds the proxy's URL."""
+
+    async def no(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    async with await asyncio.start_server(no, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:hush-hush@127.0.0.1:{port}")
+        error = await unreached("https://models.invalid/v1")
+    assert "407" in str(error)
+    assert "hush-hush" not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.usefixtures("no_proxy")
+async def test_this_machine_is_reached_without_the_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:1")
+    with Loopback() as server:
+        assert (await once(server)).replies
+
+
+async def test_a_key_in_the_query_is_sent_and_never_shown():
+    with Loopback(faults=[Status(400, "bad key hush-hush-hush")]) as server:
+        model = Compatible("small", f"{server.base_url}?key=hush-hush-hush")
+        with pytest.raises(ModelError) as caught:
+            await model(ASK, 1)
+        await model.close()
+    for shown in (str(caught.value), repr(model), model.endpoint):
+        assert "hush" not in shown
+
+
+async def test_no_log_holds_the_key(monkeypatch, caplog):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with caplog.at_level(logging.DEBUG), Loopback(faults=[None, Status(500, KEY), "reset"]) as server:
+        model = Compatible("small", server.base_url)
+        await model(ASK, 1)
+        for _ in range(2):
+            with pytest.raises(Unavailable) as caught:
+                await model(ASK, 1)
+            assert KEY not in "".join(traceback.format_exception(caught.value))
+        await model.close()
+    assert KEY not in caplog.text
 
 
 async def test_the_key_is_sent_and_never_shown(monkeypatch):
@@ -414,6 +569,19 @@ def test_defaults_and_price_are_what_was_said():
     assert (model.name, model.price) == ("openai:small", Price(1, 2))
     assert model.defaults == {"max_tokens": 7, "timeout": 3}
     assert Compatible("small", "http://h/v1", temperature=0.5).defaults["temperature"] == 0.5
+    assert Compatible("small", "http://h/v1", seed=3).defaults["seed"] == 3
+
+
+def test_what_it_can_do_is_assumed_or_said():
+    assert Compatible("small", "http://h/v1").capabilities == Capabilities()
+    can = Capabilities(n=False, source="said")
+    assert Compatible("small", "http://h/v1", can=can).capabilities is can
+
+
+def test_models_of_one_server_share_an_endpoint():
+    assert (
+        Compatible("a", "http://me:pass@h/v1?x=1").endpoint == Compatible("b", "http://h/v1").endpoint == "http://h/v1"
+    )
 
 
 def test_models_of_the_same_settings_are_equal():
@@ -437,3 +605,21 @@ def test_any_error_body_is_survived(raw):
 def test_a_finish_that_is_missing_is_a_stop():
     got = answered(b'{"choices": [{"message": {"content": "a"}}]}', 1, Endpoint("small", "http://h/v1"))
     assert got.replies == (Reply("a", "stop"),)
+
+
+class TestCompatible(ModelContract):
+    """Against a server that answers at once."""
+
+    secret = KEY
+
+    @pytest.fixture(autouse=True)
+    def serve(self, monkeypatch: pytest.MonkeyPatch, no_key: None) -> Iterator[None]:
+        """A server for each test, and a key that must not show."""
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        with Loopback() as server:
+            self.base_url = server.base_url
+            yield
+
+    def make(self) -> Model:
+        """A model of that server."""
+        return Compatible("small", self.base_url)

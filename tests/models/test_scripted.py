@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from thoughtgraph.errors import ModelError, TaskError, Unavailable
-from thoughtgraph.model import Completion, Model, Reply, Request
+from thoughtgraph.model import Capabilities, Completion, Model, Reply, Request, Schema, capabilities
 from thoughtgraph.models import Scripted
 from thoughtgraph.prompt import Message
 
@@ -88,6 +88,21 @@ async def test_the_bound_of_a_request_is_kept():
 
 async def test_a_stop_ends_a_reply():
     assert await texts(Scripted(["one\ntwo;three"]), ask("x", stop=(";", "\n"))) == ["one"]
+
+
+async def test_a_reply_keeps_its_logprobs_unless_it_is_cut():
+    """Those of the rest would be left over."""
+    model = Scripted([Reply("ab;c", logprobs=(("ab;c", -1.0),))] * 2)
+    assert (await model(ask("x"), 1)).replies[0].logprobs == (("ab;c", -1.0),)
+    assert (await model(ask("x", stop=(";",)), 1)).replies == (Reply("ab"),)
+
+
+async def test_it_takes_every_setting():
+    model = Scripted(["ok"], seed=3)
+    assert model.defaults["seed"] == 3
+    assert capabilities(model) == Capabilities()
+    request = ask("x", seed=1, logprobs=True, schema=Schema("s", {"type": "object"}), temperature=2.0)
+    assert await texts(model, request) == ["ok"]
 
 
 async def test_a_slow_model_meets_the_time_out():

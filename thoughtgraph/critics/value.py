@@ -83,7 +83,7 @@ def label(reply: str, labels: Mapping[str, float]) -> Verdict:
     >>> label("3 + 5 is 8, which is a third of 24.\n\n**Verdict:** Likely", {"sure": 1.0, "likely": 0.05})
     (0.05, '3 + 5 is 8, which is a third of 24.')
     """
-    known = {_words(name): value for name, value in labels.items()}
+    known = _known(tuple(labels.items()))
     said = spoken(reply)
     if isinstance(data := as_data(said), dict):
         return _only([(known[_words(v)], _rest(data, v)) for v in _values(data) if _words(v) in known])
@@ -94,11 +94,20 @@ def label(reply: str, labels: Mapping[str, float]) -> Verdict:
     raise Unparsable(f"no line of the reply is a verdict: expected one of {', '.join(labels)}")
 
 
+@cache
+def _known(labels: tuple[tuple[str, float], ...]) -> Mapping[str, float]:
+    """The labels as they are compared, by their words alone."""
+    return {_words(name): value for name, value in labels}
+
+
 def _label_on(text: Sequence[str], at: int, known: Mapping[str, float]) -> str | None:
     """The label that a line is, alone or behind a heading; or that the last line ends in."""
     line = plain(text[at])
     line = _BRACKETED.sub("", line) or line
-    headed, word, last = _HEADED.match(line), _words(line), at == len(text) - 1
+    word, last = _words(line), at == len(text) - 1
+    if last and word in known and not line.endswith("?"):
+        return word
+    headed = _HEADED.match(line)
     if line.endswith("?") or (word in _OPENINGS and at == 0 and not last):
         return None
     if headed and (tail := _words(headed[2])) in known:

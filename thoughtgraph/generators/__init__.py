@@ -1,6 +1,7 @@
 """Actions: from the thoughts of a state, new drafts. One generator a file."""
 
+from thoughtgraph.generators.fill import Fill
 from thoughtgraph.generators.propose import Propose
 from thoughtgraph.generators.sample import Sample
 
-__all__ = ["Propose", "Sample"]
+__all__ = ["Fill", "Propose", "Sample"]

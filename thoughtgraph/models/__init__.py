@@ -9,18 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from thoughtgraph.models.anthropic import Anthropic
     from thoughtgraph.models.cassette import Cassette
     from thoughtgraph.models.compatible import Compatible
+    from thoughtgraph.models.litellm import LiteLLM
+    from thoughtgraph.models.local import Local, load
     from thoughtgraph.models.openai import OpenAI
     from thoughtgraph.models.scripted import Scripted
+    from thoughtgraph.models.transformers import Transformers
 
-__all__ = ["Cassette", "Compatible", "OpenAI", "Scripted"]
+__all__ = ["Anthropic", "Cassette", "Compatible", "LiteLLM", "Local", "OpenAI", "Scripted", "Transformers", "load"]
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}: expected one of {', '.join(__all__)}")
-    return getattr(import_module(f"{__name__}.{name.lower()}"), name)
+    home = "local" if name == "load" else name.lower()
+    return getattr(import_module(f"{__name__}.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from thoughtgraph.errors import ModelError
-from thoughtgraph.model import Completion, Model, Price, Reply, Request
+from thoughtgraph.model import Capabilities, Completion, Logprobs, Model, Price, Reply, Request, capabilities
+from thoughtgraph.prompt import Message
 
 
 class _Label(BaseModel):
@@ -27,6 +28,7 @@ class _Label(BaseModel):
     model: str
     defaults: dict[str, float]
     price: Price | None = None
+    can: Capabilities | None = None
 
 
 class _Draw(BaseModel):
@@ -39,6 +41,10 @@ class _Draw(BaseModel):
     finish: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int = 0
+    written_tokens: int = 0
+    reasoning_tokens: int = 0
+    logprobs: Logprobs = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,11 @@ class Cassette:
         """The defaults of the model that was recorded."""
         return self._label.defaults
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model that was recorded can do: the engine asks by it, and so must a replay."""
+        return self._label.can or Capabilities()
+
     async def __call__(self, request: Request, n: int) -> Completion:
         """The next `n` recorded draws of this request, or fewer; without any, the model's, which are recorded."""
         mark = request.mark(self.name)
@@ -120,7 +131,12 @@ class Cassette:
             raise ModelError(
                 f"no cassette at {self.path}: record one with Cassette({str(self.path)!r}, model)", cause="cassette"
             )
-        label = _Label(model=self.model.name, defaults=dict(self.model.defaults), price=self.price or self.model.price)
+        label = _Label(
+            model=self.model.name,
+            defaults=dict(self.model.defaults),
+            price=self.price or self.model.price,
+            can=capabilities(self.model),
+        )
         self._write(label)
         return label
 
@@ -133,20 +149,19 @@ class Cassette:
 
     def _record(self, request: Request, mark: str, completion: Completion) -> None:
         draws = self._draws.setdefault(mark, [])
-        shares = _shares(completion)
-        for reply, (asked, made) in zip(completion.replies, shares, strict=True):
+        for reply, share in zip(completion.replies, _shares(completion), strict=True):
             draw = _Draw(
                 mark=mark,
                 draw=len(draws),
                 prompt=_shown(request),
                 text=reply.text,
                 finish=reply.finish,
-                prompt_tokens=asked,
-                completion_tokens=made,
+                logprobs=reply.logprobs,
+                **share,
             )
             self._write(draw)
             draws.append(draw)
-        self._played[mark] += len(shares)
+        self._played[mark] += len(completion.replies)
 
     def _write(self, line: BaseModel) -> None:
         with Path(self.path).open("a", encoding="utf-8", errors="replace") as file:
@@ -190,21 +205,48 @@ def _damaged(path: str | Path, number: int, why: str) -> ModelError:
 def _shown(request: Request) -> str:
     """A request in words: its settings, then its messages."""
     settings = f"max_tokens={request.max_tokens} temperature={request.temperature} stop={list(request.stop)}"
-    return "\n".join([settings, *(f"[{m.role}]\n{m.content}" for m in request.messages)])
+    rare = {
+        "seed": request.seed,
+        "schema": request.schema and request.schema.name,
+        "logprobs": request.logprobs or None,
+    }
+    settings += "".join(f" {name}={value}" for name, value in rare.items() if value is not None)
+    return "\n".join([settings, *(_told(message) for message in request.messages)])
 
 
-def _shares(completion: Completion) -> list[tuple[int | None, int | None]]:
+def _told(message: Message) -> str:
+    return "\n".join([f"[{message.role}]", message.content, *(f"[image] {image.url:.200}" for image in message.images)])
+
+
+_AT_ONCE = ("prompt_tokens", "cached_tokens", "written_tokens")
+_BY_DRAW = ("completion_tokens", "reasoning_tokens")
+
+
+def _shares(completion: Completion) -> list[dict[str, Any]]:
     """A request's tokens over its draws: the prompt's with the first, the rest in equal parts, with the same sum."""
-    n, asked, made = len(completion.replies), completion.prompt_tokens, completion.completion_tokens
-    prompt = [None if asked is None else asked * (i == 0) for i in range(n)]
-    return list(
-        zip(prompt, [None if made is None else made * (i + 1) // n - made * i // n for i in range(n)], strict=True)
-    )
+    n = len(completion.replies)
+    whole = {name: getattr(completion, name) for name in (*_AT_ONCE, *_BY_DRAW)}
+    known = {name: count for name, count in whole.items() if count is not None}
+    return [
+        {name: count * (i == 0) if name in _AT_ONCE else _part(count, i, n) for name, count in known.items()}
+        for i in range(n)
+    ]
+
+
+def _part(count: int, i: int, n: int) -> int:
+    return count * (i + 1) // n - count * i // n
 
 
 def _completion(draws: list[_Draw]) -> Completion:
-    replies = tuple(Reply(draw.text, draw.finish) for draw in draws)
-    return Completion(replies, _sum([d.prompt_tokens for d in draws]), _sum([d.completion_tokens for d in draws]))
+    replies = tuple(Reply(draw.text, draw.finish, draw.logprobs) for draw in draws)
+    return Completion(
+        replies,
+        _sum([draw.prompt_tokens for draw in draws]),
+        _sum([draw.completion_tokens for draw in draws]),
+        cached_tokens=sum(draw.cached_tokens for draw in draws),
+        written_tokens=sum(draw.written_tokens for draw in draws),
+        reasoning_tokens=sum(draw.reasoning_tokens for draw in draws),
+    )
 
 
 def _sum(counts: list[int | None]) -> int | None:

@@ -6,11 +6,14 @@ import os
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from thoughtgraph.errors import Unauthorized
 
+_SECRET_LIKE = re.compile(r"key|token|secret|sig|password", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk-|Bearer |Basic )[\w.~+/=*-]{6,}")
 
 
@@ -29,8 +32,7 @@ class Endpoint:
     def __post_init__(self) -> None:
         if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
             raise ValueError(f"base_url is {self.shown!r}: expected something like http://localhost:8000/v1")
-        if password := self._parts.password:
-            self._secrets.update((password, unquote(password)))
+        self._hide(self._parts)
 
     def __str__(self) -> str:
         return f"{self.model} at {self.shown}"
@@ -38,15 +40,41 @@ class Endpoint:
     @property
     def shown(self) -> str:
         """The base URL without user, password and query: safe to print."""
-        parts = self._parts
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return _bare(self._parts)._replace(query="", fragment="").geturl()
+
+    @property
+    def bare(self) -> str:
+        """The base URL without user and password."""
+        return _bare(self._parts).geturl()
+
+    @property
+    def host(self) -> str:
+        """The server's name."""
+        return self._parts.hostname or ""
 
     @property
     def chat(self) -> str:
         """The URL that chat requests are sent to, without user and password."""
         path = self._parts.path.rstrip("/").removesuffix("/chat/completions")
-        netloc = self._parts.netloc.rpartition("@")[2]
-        return self._parts._replace(netloc=netloc, path=f"{path}/chat/completions", fragment="").geturl()
+        return _bare(self._parts)._replace(path=f"{path}/chat/completions", fragment="").geturl()
+
+    @property
+    def proxy(self) -> str | None:
+        """The environment's proxy for this server, perhaps with a password; None for this machine's own servers."""
+        parts = self._parts
+        if self.loopback or proxy_bypass(parts.netloc.rpartition("@")[2]):
+            return None
+        proxy = getproxies().get(parts.scheme)
+        if proxy is None:
+            return None
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        self._hide(urlsplit(proxy))
+        return proxy
+
+    @property
+    def shown_proxy(self) -> str | None:
+        """The proxy without user and password: safe to print."""
+        return _bare(urlsplit(proxy)).geturl() if (proxy := self.proxy) else None
 
     @property
     def key(self) -> str | None:
@@ -81,8 +109,12 @@ class Endpoint:
     @property
     def loopback(self) -> bool:
         """Whether the server is this machine."""
-        host = self._parts.hostname or ""
-        return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:  # a name; 127.example.com is one too
+            return False
 
     def scrub(self, text: str, limit: int = 300) -> str:
         """Text from outside made fit to print: no credentials, one line, printable, at most `limit` characters."""
@@ -95,6 +127,18 @@ class Endpoint:
     @property
     def _parts(self) -> SplitResult:
         return urlsplit(self.base_url)
+
+    def _hide(self, parts: SplitResult) -> None:
+        """Remember the secrets of a URL: its password, and what its query calls a key."""
+        asked = parse_qsl(parts.query)
+        secrets = [value for name, value in asked if _SECRET_LIKE.search(name) and len(value) >= 8]
+        if parts.password:
+            secrets += [parts.password, unquote(parts.password)]
+        self._secrets.update(secrets)
+
+
+def _bare(parts: SplitResult) -> SplitResult:
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2])
 
 
 def _read(path: str, variable: str) -> str:

@@ -22,7 +22,8 @@ class Scripted:
 
     `prompt` is the messages' text, and `draw` counts this prompt's draws from 0 over all calls, so a redraw can
     differ. An exception, raised or played, fails the whole attempt. Like a real model it keeps `max_tokens` (of four
-    characters), `stop` and the time-out; `seen` holds every request, one for each call. A token is four characters.
+    characters), `stop` and the time-out, and takes every other setting; a `Reply` keeps its logprobs unless it is cut.
+    `seen` holds every request, one for each call. A token is four characters.
     """
 
     reply: Callable[[str, int], str | Reply] | Sequence[Line] = field(hash=False)
@@ -32,6 +33,7 @@ class Scripted:
     timeout: float = 120.0
     temperature: float | None = None
     model: str = "scripted"
+    seed: int | None = None
     seen: list[Request] = field(default_factory=list[Request], init=False, repr=False, compare=False)
     _drawn: Counter[str] = field(default_factory=Counter[str], init=False, repr=False, compare=False)
     _left: deque[Line] = field(default_factory=deque[Line], init=False, repr=False, compare=False)
@@ -51,7 +53,7 @@ class Scripted:
     @property
     def defaults(self) -> Mapping[str, float]:
         """What a request has that does not say otherwise."""
-        return defaults(self.max_tokens, self.timeout, self.temperature)
+        return defaults(self.max_tokens, self.timeout, self.temperature, self.seed)
 
     async def __call__(self, request: Request, n: int) -> Completion:
         """Up to `n` draws: fewer where the script ends or the next item is an error."""
@@ -96,7 +98,9 @@ def _bounded(line: str | Reply, request: Request) -> Reply:
     reply = line if isinstance(line, Reply) else Reply(line)
     text = min((reply.text.split(stop)[0] for stop in request.stop if stop), key=len, default=reply.text)
     most = 4 * request.max_tokens
-    return Reply(text, reply.finish) if len(text) <= most else Reply(text[:most], "length")
+    if len(text) > most:
+        return Reply(text[:most], "length")
+    return reply if text == reply.text else Reply(text, reply.finish)
 
 
 def _tokens(text: str) -> int:

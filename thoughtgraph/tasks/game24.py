@@ -297,19 +297,27 @@ def _proposal(line: str, left: Sequence[str]) -> Move | None:
     found = STEP.search(line)
     if not found or re.search(r"[\d)]\s*[-+*/]\s*\(?$", line[: found.start()]):
         return None
-    pool = [Fraction(number) for number in left]
+    pool = list(left)
     try:
         a, b = (pool.pop(_place(number, pool)) for number in found.group(1, 3))
-        move = step(a, found[2], b, pool)
-        return move if means(found[4], Fraction(move.result)) else None
+        move = _move(a, found[2], b, tuple(pool))
+        return move if found[4] == move.result or means(found[4], Fraction(move.result)) else None
     except (ValueError, ZeroDivisionError):
         return None
 
 
-def _place(written: str, pool: Sequence[Fraction]) -> int:
+def _place(written: str, pool: Sequence[str]) -> int:
     """Where the number that is written so stands; the nearest for a rounded decimal; `ValueError` if nowhere."""
-    near = [i for i, number in enumerate(pool) if means(written, number)]
-    return min(near, key=lambda i: abs(pool[i] - Fraction(written)))
+    if written in pool:
+        return pool.index(written)
+    near = [i for i, number in enumerate(pool) if means(written, Fraction(number))]
+    return min(near, key=lambda i: abs(Fraction(pool[i]) - Fraction(written)))
+
+
+@lru_cache(maxsize=8192)
+def _move(a: str, op: str, b: str, rest: tuple[str, ...]) -> Move:
+    """`step` of numbers as they are written: a model proposes the same again and again."""
+    return step(Fraction(a), op, Fraction(b), [Fraction(number) for number in rest])
 
 
 def means(written: str, number: Fraction) -> bool:

@@ -8,44 +8,79 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from thoughtgraph.critics.value import Value
-from thoughtgraph.critics.vote import Vote
+from thoughtgraph.critics.value import LABELS, Value, labelled
+from thoughtgraph.critics.vote import Vote, compare
 from thoughtgraph.errors import TaskError, Unparsable
+from thoughtgraph.generators.fill import Fill
 from thoughtgraph.generators.propose import Propose
 from thoughtgraph.generators.sample import Sample
-from thoughtgraph.prompt import Prompt, narrate, quote
+from thoughtgraph.prompt import Image, Prompt, Prompter, narrate, quote
+from thoughtgraph.protocols import Generator
 from thoughtgraph.replies import spoken
 from thoughtgraph.task import Task, same_json
 from thoughtgraph.thought import Json, Passage, Score, Thought
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-def question(text: str, *, local: bool = False, passages: Sequence[Passage] = ()) -> Task:
+
+def question(
+    text: str,
+    *,
+    local: bool = False,
+    passages: Sequence[Passage] = (),
+    images: Sequence[Image] = (),
+    returns: type[BaseModel] | None = None,
+) -> Task:
     """A question as a task: what `solve` makes of a text.
 
     Actions: "answer" sends the question and nothing else, and the reply is the answer; "reason" is zero-shot chain of
     thought (Kojima et al., 2022), a whole solution; "step" draws next steps of one, and "propose" asks for several
     different ones at once. Critics: "value" judges each line of thought alone, "vote" compares them. `passages` are
-    knowledge that every prompt quotes, that of "answer" too. A model is always asked, so `local` has no effect: it is
-    there for `build`. Raises `TaskError` for an empty question.
+    knowledge that every prompt quotes, that of "answer" too, and `images` are shown with every prompt. With `returns`,
+    a pydantic model, answers are its data, and there is no "step" and no "propose". A model is always asked, so
+    `local` has no effect: it is there for `build`. Raises `TaskError` for an empty question.
     """
     if not isinstance(text, str) or not text.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the question is {text!r:.80}: expected a text that asks something")
+    shown = tuple(images)
     return Task(
         text,
-        actions={
-            "answer": Sample(as_it_stands, width=1),
-            "reason": Sample(step_by_step, parse=solution),
-            "step": Sample(next_step, width=3, parse=step, done=concludes),
-            "propose": Propose(different_steps, k=5, done=concludes),
-        },
-        critics={"value": Value(), "vote": Vote()},
-        claim=claim,
+        actions=_forms(returns, shown) if returns else _words(shown),
+        critics={"value": Value(_shown(labelled(*LABELS), shown)), "vote": Vote(_shown(compare, shown))},
+        claim=_given if returns else claim,
         same=same,
         passages=tuple(passages),
         name="question",
-        recipe=None if passages else {"name": "question", "problem": text, "local": False},
+        recipe=None if passages or images else {"name": "question", "problem": text, "local": False},
     )
+
+
+def _words(images: Sequence[Image]) -> dict[str, Generator]:
+    """The actions of a question whose answer is text."""
+    return {
+        "answer": Sample(_shown(as_it_stands, images), width=1),
+        "reason": Sample(_shown(step_by_step, images), parse=solution),
+        "step": Sample(_shown(next_step, images), width=3, parse=step, done=concludes),
+        "propose": Propose(_shown(different_steps, images), k=5, done=concludes),
+    }
+
+
+def _forms(form: type[BaseModel], images: Sequence[Image]) -> dict[str, Generator]:
+    """The actions of a question whose answer is a pydantic model."""
+    return {
+        "answer": Fill(form, _shown(as_it_stands, images)),
+        "reason": Fill(form, _shown(think_first, images), reasoned=True, width=5),
+    }
+
+
+def _given(path: Sequence[Thought]) -> Json | None:
+    """The data that the last thought answers with."""
+    content: Json = path[-1].content
+    return cast("dict[str, Json]", content).get("answer") if isinstance(content, dict) else None
 
 
 # -- what is claimed ---------------------------------------------------------------------------------------------
@@ -195,12 +230,43 @@ def step(reply: str) -> str:
     return text.strip()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A prompter whose every prompt shows these pictures."""
+
+    prompter: Prompter
+    images: tuple[Image, ...]
+
+    def __call__(
+        self, x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+    ) -> Prompt:
+        """The prompt with the pictures."""
+        pictures = {f"picture{number}": image for number, image in enumerate(self.images, 1)}
+        return self.prompter(x, passages, thoughts, scores).but(**pictures)
+
+
+def _shown(prompter: Prompter, images: Sequence[Image]) -> Prompter:
+    return Shown(prompter, tuple(images)) if images else prompter
+
+
 # -- prompts -----------------------------------------------------------------------------------------------------
 
 FORM = (  # of an answer that can be found again
     'a line "Answer: ..." that holds the answer and nothing else. Where the answer is longer than a line, '
     'write "Answer:" alone on a line and the answer below it, up to the end.'
 )
+
+
+def think_first(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Chain of thought where the form has a place for it."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Think it through step by step in `reasoning`, and only then give the `answer`.",
+    )
 
 
 def as_it_stands(

@@ -1,0 +1,221 @@
+"""The account of one effect: what its states ask, and what came of it. The port between State and paid calls."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from thoughtgraph.cache import content_key
+from thoughtgraph.calls import Calls, side_by_side
+from thoughtgraph.contracts import check_price
+from thoughtgraph.errand import Line, Question
+from thoughtgraph.errors import Unparsable
+from thoughtgraph.fit import fitted
+from thoughtgraph.model import Model, Reply, Request
+from thoughtgraph.outcomes import judge
+from thoughtgraph.prompt import Message, Prompt
+from thoughtgraph.structured import reader, repair, schema_of
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+T = TypeVar("T")
+
+AGAIN = 1 << 20
+"""How far apart the indices of draws lie for one effect that asks the same thing twice."""
+
+ANGLES = (
+    "",
+    "Start from another angle than the most obvious one.",
+    "Work backwards from the end.",
+    "Be sceptical: check what seems clear before you rely on it.",
+    "Consider the simplest possibility first.",
+    "Consider an unusual possibility first.",
+    "Go through it slowly, one detail at a time.",
+    "Do it as somebody with long practice in the field would.",
+)
+"""What sets the draws of one prompt apart, where a temperature was asked for and the model refuses one."""
+
+
+@dataclass(eq=False)
+class Account:
+    """The calls of one effect, and what came of them: the port that its states ask through.
+
+    `firsts` are the indices of the first draw, one for each part: effects that ask the same of the same thoughts again
+    want new draws. `where` says in words which thought a part is about.
+    """
+
+    calls: Calls
+    key: str
+    role: str
+    firsts: tuple[int, ...] = (0,)
+    where: Callable[[int], str] = str
+    counted: Counter[str] = field(default_factory=Counter[str])
+    prompters: dict[str, None] = field(default_factory=dict[str, None])
+    _questions: list[Question] = field(default_factory=list[Question])
+    _asked: Counter[str] = field(default_factory=Counter[str])
+    _asking: set[asyncio.Task[Any]] = field(default_factory=set["asyncio.Task[Any]"])
+    _rngs: dict[int, random.Random] = field(default_factory=dict[int, random.Random])
+
+    async def ask(
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
+    ) -> list[T]:
+        """Up to `n` usable draws, parsed."""
+        return [value for _, value in await self._drawn(part, prompt, psi, n, parse, model, None, say)]
+
+    async def replies(
+        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
+    ) -> list[Reply]:
+        """Up to `n` usable draws, as they came."""
+        return [reply for reply, _ in await self._drawn(part, prompt, psi, n, str, model, None, say)]
+
+    async def fill(
+        self, part: int, prompt: Prompt, psi: object, n: int, form: type[T], model: Model | None, **say: Any
+    ) -> list[T]:
+        """Up to `n` instances of a pydantic model."""
+        shape = cast("type[BaseModel]", form)
+        drawn = await self._drawn(
+            part, prompt, psi, n, reader(shape), model, shape, {**say, "schema": schema_of(shape)}
+        )
+        return [cast("T", value) for _, value in drawn]
+
+    def close(self) -> None:
+        """The effect has ended: what it left asking in tasks of its own is cancelled, and nothing is spent after it."""
+        for task in self._asking:
+            task.cancel()
+
+    def rng(self, part: int) -> random.Random:
+        """The random numbers of one part of this effect."""
+        if part not in self._rngs:
+            self._rngs[part] = random.Random(f"{self.calls.seed}/{self.key}/{part}")
+        return self._rngs[part]
+
+    @property
+    def short(self) -> str:
+        """The limit that cut this effect short; "" if none did."""
+        return next((question.short for question in self._questions if question.short), "")
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """What all draws came to."""
+        failed = sum(question.failed for question in self._questions)
+        return self.counted + Counter(failed=failed) if failed else self.counted
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    async def _drawn(
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None,
+        form: type[BaseModel] | None, say: dict[str, Any],
+    ) -> list[tuple[Reply, T]]:  # fmt: skip
+        """Up to `n` usable draws: one that came to nothing is drawn once more, one that does not fit a form mended."""
+        self.prompters[self.calls.known(psi)] = None
+        line = self.calls.line(self.role, model)
+        wanted = self._request(line, prompt, say)
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            groups = [
+                self._group(self._question(part, line, request, k, at), k, parse, mend=form is not None)
+                for at, (request, k) in enumerate(self._varied(part, line, wanted, n))
+            ]
+            return [pair for pairs in await _gathered(groups) for pair in pairs]
+        finally:
+            self._asking.discard(task)
+
+    async def _group(
+        self, question: Question, n: int, parse: Callable[[str], T], *, mend: bool
+    ) -> list[tuple[Reply, T]]:
+        """The usable ones of `n` draws of one question, with one more try for each that was not."""
+        drawn = [(reply, *self._judge(reply, parse)) for reply in await self.calls.draw(question, 0, n)]
+        bad = [reply for reply, ok, _ in drawn if not ok]
+        if bad and mend:
+            mended = [self._mended(question, reply, parse) for reply in bad]
+            again = [reply for replies in await _gathered(mended) for reply in replies]
+        else:
+            again = await self.calls.draw(question, n, len(bad)) if bad else []
+        drawn += [(reply, *self._judge(reply, parse)) for reply in again]
+        return [(reply, cast("T", value)) for reply, ok, value in drawn if ok]
+
+    async def _mended(self, question: Question, reply: Reply, parse: Callable[[str], object]) -> list[Reply]:
+        """Another draw, that is told what was wrong with the one before."""
+        request = repair(question.wanted, reply, _fault(reply, parse))
+        part = int(question.part.partition(".")[0])
+        return await self.calls.draw(self._question(part, question.line, request, 1, 0), 0, 1)
+
+    def _request(self, line: Line, prompt: Prompt, say: dict[str, Any]) -> Request:
+        check_price(line.model, self.calls.purse.budget)
+        said = {name: value for name, value in say.items() if value is not None and value != ()}
+        options: dict[str, Any] = {**line.model.defaults, **said}
+        return Request(prompt.messages, **options)
+
+    def _varied(self, part: int, line: Line, wanted: Request, n: int) -> list[tuple[Request, int]]:
+        """One request for all draws; or one each, from different angles, where no temperature sets them apart."""
+        if wanted.temperature is None or line.can.temperature:
+            return [(wanted, n)]
+        first = self._first(part)
+        return [(_angled(wanted, ANGLES[(first + i) % len(ANGLES)]), 1) for i in range(n)]
+
+    def _question(self, part: int, line: Line, wanted: Request, n: int, at: int) -> Question:
+        request, notes = fitted(wanted, line.can)
+        for about, text in notes:
+            self.calls.note(about, line.model.name, text)
+        name = f"{part}.{wanted.mark(line.model.name)}"
+        self._asked[name] += 1
+        first = self._first(part) + at + AGAIN * (self._asked[name] - 1)
+        question = Question(
+            self.key, self.role, f"{name}.{self._asked[name]}", line, wanted, request, n, first,
+            self._cache_key(line, wanted), partial(self.where, part),
+        )  # fmt: skip
+        self._questions.append(question)
+        return question
+
+    def _first(self, part: int) -> int:
+        return self.firsts[part] if part < len(self.firsts) else self.firsts[0]
+
+    def _cache_key(self, line: Line, wanted: Request) -> str:
+        """What a reply depends on. The run's seed is in it, for whoever asks with another one wants other samples."""
+        if self.calls.cache is None:
+            return ""
+        seed = None if wanted.temperature == 0 else self.calls.seed
+        return content_key([line.model.name, line.endpoint, wanted.mark(line.model.name), seed])
+
+    def _judge(self, reply: Reply, parse: Callable[[str], T]) -> tuple[bool, T | None]:
+        outcome, value = judge(reply, parse)
+        self.counted[outcome] += 1
+        return outcome == "ok", value
+
+
+async def _gathered(parts: Sequence[Any]) -> list[Any]:
+    """The results of coroutines side by side, in order."""
+    if len(parts) == 1:
+        return [await parts[0]]
+    found: dict[int, Any] = {}
+
+    async def keep(place: int, part: Any) -> None:
+        found[place] = await part
+
+    await side_by_side(*(keep(place, part) for place, part in enumerate(parts)))
+    return [found[place] for place in sorted(found)]
+
+
+def _angled(request: Request, angle: str) -> Request:
+    if not angle:
+        return request
+    *before, last = request.messages
+    varied = Message(last.role, f"{last.content}\n\n{angle}", last.images, (*last.cuts, len(last.content) + 2))
+    return replace(request, messages=(*before, varied))
+
+
+def _fault(reply: Reply, parse: Callable[[str], object]) -> str:
+    """Why a reply could not be used, in words for whoever wrote it."""
+    try:
+        parse(reply.text)
+    except Unparsable as error:
+        return str(error)
+    return "the reply was cut off, or refused"

@@ -1,0 +1,170 @@
+"""One attempt at a request, and its doubles: what is late is sent again, the first reply wins, all is booked.
+
+Cf. Dean and Barroso, "The Tail at Scale" (2013), on hedged requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from thoughtgraph.budget import Purse, Usage, times
+from thoughtgraph.errors import ModelError, Unavailable
+from thoughtgraph.model import Completion
+from thoughtgraph.trace import Sent
+
+if TYPE_CHECKING:
+    from thoughtgraph.books import Books
+    from thoughtgraph.errand import Errand
+    from thoughtgraph.pace import Ticket
+
+DOUBLES = 3
+"""So often one request is doubled at most: a double can hang as well."""
+
+
+class Attempt:
+    """One request under way. Whatever happens to it and its doubles is booked when `answer` ends."""
+
+    def __init__(self, books: Books, errand: Errand, sent: Sent, *, hedge: bool, pace: bool) -> None:
+        self.books, self.errand, self.sent, self.pace = books, errand, sent, pace
+        self.line, self.latency = errand.question.line, errand.question.line.latency(errand.question.role)
+        self.hedge = hedge
+        self.won: tuple[Sent, Completion] | None = None
+        self._open: dict[int, Sent] = {sent.id: sent}
+        self._tickets: dict[int, Ticket] = {}
+        self._doubles = list[asyncio.Task[None]]()
+        self._clock: asyncio.TimerHandle | None = None
+
+    async def answer(self) -> tuple[Sent, Completion]:
+        """The reply, and the record of the request that it came to: this one, or a double."""
+        try:
+            sent, completion = await self._answered()
+            del self._open[sent.id]
+            return sent, completion
+        finally:
+            self._stop()
+
+    async def _answered(self) -> tuple[Sent, Completion]:
+        try:
+            return await self._first()
+        except ModelError as error:
+            self._failed(self.sent, error)
+            if won := await self._of_a_double():
+                return won
+            raise
+
+    async def _first(self) -> tuple[Sent, Completion]:
+        loop, seconds = asyncio.get_running_loop(), self.errand.request.timeout
+        began = loop.time()
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                if self.hedge:
+                    self._watch(limit, began)
+                self.latency.went()
+                completion = await self._ask(self.sent)
+        except TimeoutError:
+            if self.won is None:
+                late = f"no reply from {self.line.model.name} in {seconds:g} s"
+                raise Unavailable(late, cause="timeout", maybe_billed=True) from None
+            return self.won
+        self._arrived(loop.time() - began)
+        return self.sent, completion
+
+    async def _ask(self, sent: Sent) -> Completion:
+        if self.pace:
+            self._tickets[sent.id] = self.line.pace.went()
+        completion = await self.line.model(self.errand.request, self.sent.n)
+        if not completion.replies:
+            name = self.line.model.name
+            raise Unavailable(f"{name} sent no choices", cause="empty choices", maybe_billed=True)
+        return completion
+
+    def _arrived(self, seconds: float) -> None:
+        self.latency.saw(seconds)
+        if self.pace:
+            self.line.pace.ok()
+
+    def _failed(self, sent: Sent, error: ModelError) -> None:
+        """Book an attempt that brought no reply."""
+        if self._open.pop(sent.id, None) is None:
+            return
+        lost = isinstance(error, Unavailable) and error.maybe_billed
+        self.books.failed(sent, error.cause, lost=lost)
+        if (ticket := self._tickets.get(sent.id)) is None:
+            return
+        if error.cause == "429":
+            self.line.pace.limited(ticket, error.retry_after if isinstance(error, Unavailable) else None)
+        else:
+            self.line.pace.ok()
+
+    # -- doubles -------------------------------------------------------------------------------------------------
+
+    def _watch(self, limit: asyncio.Timeout, since: float) -> None:
+        loop = asyncio.get_running_loop()
+        left = self.latency.left(loop.time() - since)
+        self._clock = loop.call_later(left, self._late, limit, since)
+
+    def _late(self, limit: asyncio.Timeout, since: float) -> None:
+        """Once the deadline has passed: double the request, if allowance and budget have room, and watch the double."""
+        now = asyncio.get_running_loop().time()
+        if self.latency.left(now - since) > 0:  # the answers that others got meanwhile have moved it
+            self._watch(limit, since)
+            return
+        free = self.line.pace.free or not self.pace
+        if free and self.latency.hedge() and (sent := self._hold()):
+            self._doubles.append(asyncio.get_running_loop().create_task(self._double(sent, limit)))
+        if len(self._doubles) < DOUBLES:
+            self._watch(limit, now)
+
+    def _hold(self) -> Sent | None:
+        base, each = self.errand.worst
+        held = base + times(each, self.sent.n) - Usage(calls=self.sent.n)
+        purse: Purse = self.books.purse
+        if not purse.hold(held):
+            return None
+        s = self.sent
+        text = self.errand.question.text
+        double = self.books.sent(
+            s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, text, held, squeezed=s.squeezed, hedge=True
+        )
+        self._open[double.id] = double
+        return double
+
+    async def _double(self, sent: Sent, limit: asyncio.Timeout) -> None:
+        loop, seconds = asyncio.get_running_loop(), self.errand.request.timeout
+        began = loop.time()
+        try:
+            await self.books.flushed()
+            async with asyncio.timeout(seconds):
+                completion = await self._ask(sent)
+        except TimeoutError:
+            self._failed(sent, Unavailable("late", cause="timeout", maybe_billed=True))
+        except ModelError as error:
+            self._failed(sent, error)
+        except Exception as error:  # noqa: BLE001  # a broken model: the request itself will say so
+            self._failed(sent, Unavailable(str(error), cause="broken", maybe_billed=True))
+        else:
+            self._arrived(loop.time() - began)
+            self.won = (sent, completion)
+            if not limit.expired():
+                limit.reschedule(loop.time())  # the first request need not be waited for any longer
+
+    async def _of_a_double(self) -> tuple[Sent, Completion] | None:
+        """What a double brings after the request itself has failed; None where none does."""
+        while self.won is None and (left := [task for task in self._doubles if not task.done()]):
+            await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        return self.won
+
+    def _stop(self) -> None:
+        """What is still open has lost the race, or was cancelled with the run: it may be billed, and counts so."""
+        if self._clock is not None:
+            self._clock.cancel()
+        for task in self._doubles:
+            task.cancel()
+        raced = self.won is not None or self.sent.id not in self._open
+        for sent in self._open.values():
+            if raced:
+                self.books.failed(sent, "hedged", lost=True)
+            else:
+                self.books.unsettled(sent)
+        self._open.clear()
