@@ -124,6 +124,8 @@ class Account:
                 self._group(self._question(part, line, request, k, at), k, parse, mend=form is not None)
                 for at, (request, k) in enumerate(self._varied(part, line, wanted, n))
             ]
+            if len(groups) == 1:
+                return await groups[0]
             return [pair for pairs in await _gathered(groups) for pair in pairs]
         finally:
             self._asking.discard(task)
@@ -193,8 +195,6 @@ class Account:
 
 async def _gathered(parts: Sequence[Any]) -> list[Any]:
     """The results of coroutines side by side, in order."""
-    if len(parts) == 1:
-        return [await parts[0]]
     found: dict[int, Any] = {}
 
     async def keep(place: int, part: Any) -> None:

@@ -25,6 +25,11 @@ DOUBLES = 3
 class Attempt:
     """One request under way. Whatever happens to it and its doubles is booked when `answer` ends."""
 
+    __slots__ = (
+        "_began", "_clock", "_cut", "_doubles", "_loop", "_open", "_task", "_tickets", "_waiting", "books", "errand",
+        "hedge", "latency", "line", "pace", "sent", "won",
+    )  # fmt: skip
+
     def __init__(self, books: Books, errand: Errand, sent: Sent, *, hedge: bool, pace: bool) -> None:
         self.books, self.errand, self.sent, self.pace = books, errand, sent, pace
         self.line, self.latency = errand.question.line, errand.question.line.latency(errand.question.role)
@@ -32,43 +37,62 @@ class Attempt:
         self.won: tuple[Sent, Completion] | None = None
         self._open: dict[int, Sent] = {sent.id: sent}
         self._tickets: dict[int, Ticket] = {}
-        self._doubles = list[asyncio.Task[None]]()
-        self._clock: asyncio.TimerHandle | None = None
+        self._doubles: tuple[asyncio.Task[None], ...] = ()
+        self._loop = asyncio.get_running_loop()
+        self._waiting = self._cut = False
 
     async def answer(self) -> tuple[Sent, Completion]:
         """The reply, and the record of the request that it came to: this one, or a double."""
         try:
-            sent, completion = await self._answered()
+            sent, completion = await self._first()
             del self._open[sent.id]
             return sent, completion
+        except ModelError as error:
+            self._failed(self.sent, error)
+            if (won := await self._of_a_double()) is None:
+                raise
+            del self._open[won[0].id]
+            return won
         finally:
             self._stop()
 
-    async def _answered(self) -> tuple[Sent, Completion]:
-        try:
-            return await self._first()
-        except ModelError as error:
-            self._failed(self.sent, error)
-            if won := await self._of_a_double():
-                return won
-            raise
-
     async def _first(self) -> tuple[Sent, Completion]:
-        loop, seconds = asyncio.get_running_loop(), self.errand.request.timeout
-        began = loop.time()
+        """The request's own reply; or that of a double which came first, for which it is cancelled like for a time-out.
+
+        One timer serves both ends, where `asyncio.timeout` and another would cost as much as the rest of an attempt.
+        """
+        self._task, self._began = _running(), self._loop.time()
+        cancelling = self._task.cancelling()
+        self._watch(self._began)
+        self.latency.went()
         try:
-            async with asyncio.timeout(seconds) as limit:
-                if self.hedge:
-                    self._watch(limit, began)
-                self.latency.went()
-                completion = await self._ask(self.sent)
-        except TimeoutError:
-            if self.won is None:
-                late = f"no reply from {self.line.model.name} in {seconds:g} s"
-                raise Unavailable(late, cause="timeout", maybe_billed=True) from None
-            return self.won
-        self._arrived(loop.time() - began)
+            self._waiting = True
+            completion = await self._ask(self.sent)
+        except asyncio.CancelledError:
+            if self._cut and self._task.uncancel() <= cancelling:
+                return self._over()
+            raise
+        except TimeoutError:  # a model that keeps the time itself, and says so in Python's own word
+            return self._over()
+        finally:
+            self._waiting = False
+            self._clock.cancel()
+        if self._cut:  # the model would not be cancelled
+            self._task.uncancel()
+        self._arrived(self._loop.time() - self._began)
         return self.sent, completion
+
+    def _over(self) -> tuple[Sent, Completion]:
+        """The request is not waited for any longer: what a double brought; `Unavailable` where the time is up."""
+        if self.won is None:
+            late = f"no reply from {self.line.model.name} in {self.errand.request.timeout:g} s"
+            raise Unavailable(late, cause="timeout", maybe_billed=True) from None
+        return self.won
+
+    def _stop_waiting(self) -> None:
+        if self._waiting and not self._cut:
+            self._cut = True
+            self._task.cancel()
 
     async def _ask(self, sent: Sent) -> Completion:
         if self.pace:
@@ -99,22 +123,26 @@ class Attempt:
 
     # -- doubles -------------------------------------------------------------------------------------------------
 
-    def _watch(self, limit: asyncio.Timeout, since: float) -> None:
-        loop = asyncio.get_running_loop()
-        left = self.latency.left(loop.time() - since)
-        self._clock = loop.call_later(left, self._late, limit, since)
+    def _watch(self, since: float) -> None:
+        """Look again when what left at `since` is late, and at last when the request's time is up."""
+        now = self._loop.time()
+        left = self._began + self.errand.request.timeout - now
+        if self.hedge and len(self._doubles) < DOUBLES:
+            left = min(left, self.latency.left(now - since))
+        self._clock = self._loop.call_later(left, self._late, since)
 
-    def _late(self, limit: asyncio.Timeout, since: float) -> None:
-        """Once the deadline has passed: double the request, if allowance and budget have room, and watch the double."""
-        now = asyncio.get_running_loop().time()
-        if self.latency.left(now - since) > 0:  # the answers that others got meanwhile have moved it
-            self._watch(limit, since)
+    def _late(self, since: float) -> None:
+        """Time is up; or a deadline has passed: double the request, if allowance and budget have room."""
+        now = self._loop.time()
+        if now - self._began >= self.errand.request.timeout:
+            self._stop_waiting()
             return
-        free = self.line.pace.free or not self.pace
-        if free and self.latency.hedge() and (sent := self._hold()):
-            self._doubles.append(asyncio.get_running_loop().create_task(self._double(sent, limit)))
-        if len(self._doubles) < DOUBLES:
-            self._watch(limit, now)
+        if self.latency.left(now - since) <= 0:  # if not, the answers that others got meanwhile have moved it
+            free = self.line.pace.free or not self.pace
+            if free and self.latency.hedge() and (sent := self._hold()):
+                self._doubles += (self._loop.create_task(self._double(sent)),)
+            since = now
+        self._watch(since)
 
     def _hold(self) -> Sent | None:
         base, each = self.errand.worst
@@ -130,9 +158,8 @@ class Attempt:
         self._open[double.id] = double
         return double
 
-    async def _double(self, sent: Sent, limit: asyncio.Timeout) -> None:
-        loop, seconds = asyncio.get_running_loop(), self.errand.request.timeout
-        began = loop.time()
+    async def _double(self, sent: Sent) -> None:
+        began, seconds = self._loop.time(), self.errand.request.timeout
         try:
             await self.books.flushed()
             async with asyncio.timeout(seconds):
@@ -144,10 +171,10 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  # a broken model: the request itself will say so
             self._failed(sent, Unavailable(str(error), cause="broken", maybe_billed=True))
         else:
-            self._arrived(loop.time() - began)
-            self.won = (sent, completion)
-            if not limit.expired():
-                limit.reschedule(loop.time())  # the first request need not be waited for any longer
+            self._arrived(self._loop.time() - began)
+            if self.won is None:
+                self.won = (sent, completion)
+                self._stop_waiting()
 
     async def _of_a_double(self) -> tuple[Sent, Completion] | None:
         """What a double brings after the request itself has failed; None where none does."""
@@ -157,8 +184,6 @@ class Attempt:
 
     def _stop(self) -> None:
         """What is still open has lost the race, or was cancelled with the run: it may be billed, and counts so."""
-        if self._clock is not None:
-            self._clock.cancel()
         for task in self._doubles:
             task.cancel()
         raced = self.won is not None or self.sent.id not in self._open
@@ -168,3 +193,9 @@ class Attempt:
             else:
                 self.books.unsettled(sent)
         self._open.clear()
+
+
+def _running() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

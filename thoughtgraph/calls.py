@@ -137,10 +137,21 @@ class Calls:
         return draws[got : errand.tried] + draws[errand.n :]
 
     async def _brought(self, errand: Errand) -> int:
-        """How many draws came; settings that the server refuses are left out, and the request is sent again."""
+        """How many draws came. The first attempt is made outside of the retry loop, which costs as much as it does.
+
+        Settings that the server refuses are left out, and the request is sent again.
+        """
         while True:
             try:
-                return await self._through(errand)
+                return await self._attempt(errand)
+            except Unavailable as error:
+                failed = error
+            except Unsupported as error:
+                if not self._does_without(errand, error):
+                    raise
+                continue
+            try:
+                return await self._again(errand, failed)
             except Unsupported as error:
                 if not self._does_without(errand, error):
                     raise
@@ -157,12 +168,9 @@ class Calls:
             self.note(about, line.model.name, f"{text} (the server said: {error})")
         return before != (errand.request, errand.n)
 
-    async def _through(self, errand: Errand) -> int:
-        """All attempts at one request. The first is made outside of the loop, which costs as much as the request."""
-        try:
-            return await self._attempt(errand)
-        except Unavailable as error:
-            failed = [error]
+    async def _again(self, errand: Errand, error: Unavailable) -> int:
+        """The further attempts at a request, after a first one that failed."""
+        failed = [error]
 
         async def attempt() -> int:
             if failed:

@@ -13,7 +13,7 @@ COLD = 10.0
 """The deadline, in seconds, where no answer has been seen."""
 
 WINDOW = 200
-"""The latest answers count: twenty slow ones, and the deadline has followed."""
+"""The latest answers count: thirty slow ones, and the deadline has followed."""
 
 QUANTILE, FACTOR = 0.9, 1.45
 """Where latency is lognormal with sigma 0.5, 2 % are later than so many times this quantile. One in ten may hang."""

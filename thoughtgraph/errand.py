@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 from thoughtgraph.budget import Usage
 from thoughtgraph.deadline import Latency, latency_of
@@ -49,7 +48,7 @@ class Line:
         self.alone = self.alone or not self.can.n
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Question:
     """What one state of an effect asks a model: however many draws, and however often a draw is tried.
 
@@ -73,7 +72,7 @@ class Question:
     failed: int = 0
     """How many draws no attempt brought."""
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """The hash of what is asked."""
         return self.part.split(".")[1]
@@ -88,7 +87,7 @@ class Question:
         return self.first + draw if draw < self.n else REDRAW + self.first + draw - self.n
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Errand:
     """One request for `n` consecutive draws of a question, through all its attempts."""
 

@@ -8,6 +8,7 @@ minimum, on likely ones for their mean, and on dear ones for the maximum. No mod
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections import deque
@@ -38,7 +39,7 @@ from thoughtgraph.verbs import ALL, Effect, Policy, Search
 
 T = TypeVar("T")
 
-EFFECTS, PAGES, SECONDS = 2_500, 3_000, 2.0
+EFFECTS, PAGES, SECONDS = 2_500, 3_000, 1.0
 """So far a course is followed: in expansions and judgements, in pages of prompts, and in time."""
 
 PAGE, DEEP = 4_000, 50
@@ -61,6 +62,9 @@ IMAGE = 1_000
 
 MEND = 1_000
 """A bound for the tokens, beside the faulty reply, by which a request to mend it is longer."""
+
+ANGLE = 100
+"""The same for a request that is sent with an angle of its own, because the model refuses a temperature."""
 
 STUFF, WEIGHT = "\ue000", 15
 """One character that stands for fifteen bytes of a reply, so that long replies are imagined at no cost."""
@@ -89,7 +93,9 @@ class Estimate:
     """What a policy will cost. `usd` is None where a price is not known, and `seconds` are not foreseen.
 
     Each number is a bound, or a mean, for itself: the dearest course may not be the one of the most requests. `roles`
-    say the same of each action and critic. `capped` names the limit of the budget that the maximum runs into, "" where
+    say the same of each action and critic. Bounds are those of the courses that were tried: no limit of the budget is
+    exceeded, but where expansions or evaluations are scarce, a mixture of courses may reach a little further in what
+    the budget does not limit. `capped` names the limit of the budget that the maximum runs into, "" where
     the policy ends by itself; `assumptions` are sentences.
     """
 
@@ -169,9 +175,10 @@ class _Plan:
     seed: int
     reply_tokens: int | None
 
-    @property
-    def imagine(self) -> Mapping[str, Generator]:
-        return getattr(self.task, "imagine", None) or {}
+    def stand_in(self, effect: Effect) -> Generator | None:
+        """What makes drafts in a model's place, if the task has it."""
+        imagine: Mapping[str, Generator] = getattr(self.task, "imagine", None) or {}
+        return imagine.get(effect.name) if effect.verb == "expand" else None
 
 
 @dataclass(frozen=True)
@@ -356,7 +363,8 @@ class _Walk:
         try:
             await self._drive(stepper)
         except Exception as error:
-            if error is self.wrong:
+            early = isinstance(error, TaskError) and len(self.graph) == 1  # no imagined thought is to blame
+            if early or error is self.wrong:
                 raise
             self._note(f"The policy failed on imagined thoughts ({_said(error)}), and was followed no further.")
         finally:
@@ -390,7 +398,7 @@ class _Walk:
     def _cut(self) -> None:
         """The course is followed no further: its policy goes on in the same way, where it says for how long."""
         policy, done = self.plan.policy, max(self.total.likely.expansions, 1)
-        most: int = getattr(policy, "simulations", None) or getattr(policy, "expansions", None) or 0
+        most = _number(policy, "simulations") or _number(policy, "expansions") or 0
         self.cut = "scaled" if most > done else "open"
         if self.cut == "scaled" and self.course.kind != "cheap":
             self.bills = {role: bill.times(most / done) for role, bill in self.bills.items()}
@@ -438,7 +446,7 @@ class _Walk:
                 raise self.wrong from None
             if self.over:
                 raise _Over from None
-            result = self._instead(effect, port, error)
+            result = await self._instead(effect, port, error)
         if port.bill is not NOTHING:
             self._first.setdefault(effect.name, (port.bill, len(effect.thoughts)))
         return self._grown(effect, port, result) if effect.verb == "expand" else self._judged(effect, result)
@@ -451,7 +459,8 @@ class _Walk:
             return checked_drafts(list(made)[: effect.n], effect.name, effect.n)
         critic = self.task.critics[effect.name]
         if getattr(critic, "ito", "proxy") == "environment":
-            raise _Unanswered  # what it touches stands outside, and is not tried out
+            self._note(f"{effect.name!r} touches an environment, and was not asked: its scores are imagined.")
+            raise _Unanswered
         states = [self._state(effect, port, (thought,), i) for i, thought in enumerate(effect.thoughts)]
         scores = critic(states)
         return checked_scores(await scores if isawaitable(scores) else scores, effect.name, len(states))
@@ -460,31 +469,38 @@ class _Walk:
         task = self.task
         return State(task.problem, task.x, thoughts, tuple(task.passages), self.graph, effect.tick, port, part)
 
-    def _instead(self, effect: Effect, port: _Port, error: BaseException) -> Sequence[Any]:
+    async def _instead(self, effect: Effect, port: _Port, error: BaseException) -> Sequence[Any]:
         """What is imagined where the action or critic did not come to its end."""
         if port.bill is NOTHING and not isinstance(error, _Unanswered):
+            if isinstance(error, TaskError) and port.depth == 1:
+                raise error  # nothing is imagined yet: the run would end so too
             if effect.name not in self._first:
                 self._note(f"{effect.name!r} failed ({_said(error)}), and counts as having made nothing.")
                 return [] if effect.verb == "expand" else [_score(effect, None)] * len(effect.thoughts)
-            self._as_before(effect)
+            self._as_before(effect, port)
+        elif port.bill is not NOTHING and not port.stand_in:
+            self._note(f"No reply that {effect.name!r} reads came to mind: what it makes of one is imagined.")
+            port.pay_the_rest()
         if effect.verb == "expand":
-            return self._drafts(effect, port)
+            return await self._drafts(effect, port)
         return [_score(effect, port.worth(part)) for part in range(len(effect.thoughts))]
 
-    def _as_before(self, effect: Effect) -> None:
+    def _as_before(self, effect: Effect, port: _Port) -> None:
         """Bill what this role was first seen to ask: its prompter cannot read an imagined thought."""
-        self._note(f"{effect.name!r} cannot read imagined thoughts: its prompts count as the first one did.")
+        self._note(f"{effect.name!r} cannot read imagined thoughts: its prompts count as the first ones did.")
         bill, n = self._first[effect.name]
         for _ in range(0, len(effect.thoughts), n):
-            self.book(effect.name, bill)
+            port.pay(bill)
 
-    def _drafts(self, effect: Effect, port: _Port) -> list[Draft]:
+    async def _drafts(self, effect: Effect, port: _Port) -> list[Draft]:
         """Drafts out of nothing: those of a stand-in, else texts, or copies of what stands there already."""
         wanted = port.wanted()
-        if (stand_in := self.plan.imagine.get(effect.name)) and wanted:
-            with suppress(Exception):
-                made = cast("Sequence[Draft]", stand_in(self._state(effect, port, effect.thoughts), wanted))
-                return checked_drafts(list(made)[:wanted], effect.name, wanted)
+        if port.stand_in and wanted:
+            try:
+                made = port.stand_in(self._state(effect, port, effect.thoughts), wanted)
+                return checked_drafts(list(await made if isawaitable(made) else made)[:wanted], effect.name, wanted)
+            except Exception as error:  # noqa: BLE001  # whatever it is, an estimate can do without
+                self._note(f"What stands in for {effect.name!r} failed ({_said(error)}).")
         port.invented = True
         above: Json = effect.thoughts[0].content
         return [Draft(_like(above, port.text(port.most)), done=port.concludes()) for _ in range(wanted)]
@@ -499,7 +515,7 @@ class _Walk:
             else:
                 self.graph.add(Thought(id, parents, effect.name, draft.content, draft.prior, draft.done, port.depth))
             made[id] = None
-        if port.bill is not NOTHING and effect.name not in self.plan.imagine:
+        if port.bill is not NOTHING and not port.stand_in:
             self.guessed.update(made)
         if not made and port.bill is not NOTHING:
             self.search.failed.update(parents)
@@ -573,7 +589,8 @@ class _Port:
         self.walk, self.effect, self.course = walk, effect, walk.course
         self.verb = walk.task.actions if effect.verb == "expand" else walk.task.critics
         self.depth = 1 + max(thought.depth for thought in effect.thoughts)
-        self.bill, self.draws, self.most = NOTHING, 0, REPLY
+        self.bill, self.draws, self.most, self.parts = NOTHING, 0, REPLY, set[int]()
+        self.stand_in = walk.plan.stand_in(effect)
         self.invented = False
         """Its drafts are copies of their parent, and equal ones are to be kept apart."""
         self._rng, self._rngs = walk.rng, dict[int, random.Random]()
@@ -582,8 +599,8 @@ class _Port:
         self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
     ) -> list[T]:
         """Up to `n` imagined draws, parsed."""
-        most, usable = await self._asked(prompt, n, model, say)
-        if self.effect.name in self.walk.plan.imagine:
+        most, usable = await self._asked(part, prompt, n, model, say)
+        if self.stand_in:
             raise _Unanswered
         if self.effect.verb == "score" and usable:  # draws of one opinion
             return [self._answered(part, parse, most)] * usable
@@ -593,7 +610,7 @@ class _Port:
         self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
     ) -> list[Reply]:
         """Up to `n` imagined draws."""
-        most, usable = await self._asked(prompt, n, model, say)
+        most, usable = await self._asked(part, prompt, n, model, say)
         return [Reply(next(self._texts(part, most))) for _ in range(usable)]
 
     async def fill(
@@ -601,10 +618,13 @@ class _Port:
     ) -> list[T]:
         """Up to `n` imagined instances of a pydantic model."""
         schema = schema_of(cast("Any", form))
-        most, usable = await self._asked(prompt, n, model, {**say, "schema": schema})
+        most, usable = await self._asked(part, prompt, n, model, {**say, "schema": schema})
+        if self.stand_in:
+            raise _Unanswered
+        read: Callable[[str], T] = cast("Any", form).model_validate_json
+        made = (json.dumps(_example(schema.body, schema.body, self._word(most))) for _ in range(usable))
         try:
-            body = _example(schema.body, schema.body, self.text(most))
-            return [cast("Any", form).model_validate(body) for _ in range(usable)]
+            return [read(body) for body in made]
         except Exception:  # noqa: BLE001  # whatever a validator wants that the schema does not say
             raise _Unanswered from None
 
@@ -616,7 +636,9 @@ class _Port:
 
     # -- what it costs ---------------------------------------------------------------------------------------------
 
-    async def _asked(self, prompt: Prompt, n: int, model: Model | None, say: Mapping[str, Any]) -> tuple[int, int]:
+    async def _asked(
+        self, part: int, prompt: Prompt, n: int, model: Model | None, say: Mapping[str, Any]
+    ) -> tuple[int, int]:
         """Bill `n` draws; how many tokens each may have, and how many can be used."""
         model, budget = self._model(model), self.walk.plan.budget
         try:
@@ -630,16 +652,25 @@ class _Port:
         usable = self._rng.randint(0, n) if self.course.wild else min(n, self.course.usable)
         alone = not capabilities(model).n or (wanted.temperature is not None and request.temperature is None)
         self.draws, self.most = max(self.draws, n), request.max_tokens
+        self.parts.add(part)
         self.walk.pages += 1 + self.depth // DEEP + sum(len(m.content) for m in request.messages) // PAGE
         if n > 0:
             tokens, mend = self._tokens(self.most), wanted.schema is not None
-            self._pay(_priced(request, model, n, usable, tokens, alone=alone, mend=mend))
+            self.pay(_priced(request, model, n, usable, tokens, alone=alone, mend=mend))
         await asyncio.sleep(0)  # its siblings ask before anybody is told that nothing comes to mind
         return self.most, usable
 
-    def _pay(self, bill: _Bill) -> None:
+    def pay(self, bill: _Bill) -> None:
+        """Book what was asked here."""
         self.walk.book(self.effect.name, bill)
         self.bill = self.bill.plus(bill)
+
+    def pay_the_rest(self) -> None:
+        """Where a critic gave up at the first thoughts, the others would have been asked about as well, one by one."""
+        left = len(self.effect.thoughts) - len(self.parts) if self.effect.verb == "score" else 0
+        if left > 0:
+            more = self.bill.times(left / len(self.parts))
+            self.pay(_Bill(Usage(usd=more.low.usd and 0.0), more.likely, more.high))
 
     def _model(self, model: Model | None) -> Model:
         plan = self.walk.plan
@@ -692,7 +723,7 @@ class _Port:
 
     def _lines(self) -> int:
         likely = self.course.kind == "likely"
-        return getattr(self._doer, "k", None) or (PROPOSED if likely else PROPOSED_AT_MOST)
+        return _number(self._doer, "k") or (PROPOSED if likely else PROPOSED_AT_MOST)
 
     @property
     def _doer(self) -> Any:
@@ -701,7 +732,7 @@ class _Port:
 
     def concludes(self) -> bool:
         """Whether the next reply is the last one on its path."""
-        steps: int | None = getattr(self.walk.plan.policy, "steps", None)
+        steps = _number(self.walk.plan.policy, "steps")
         return {
             "now": True,
             "late": steps is not None and self.depth >= steps,
@@ -713,6 +744,11 @@ class _Port:
         agreed = self.course.kind == "likely" and self._rng.random() < AGREE
         return "Answer: 10" if agreed else f"Answer: {self.walk.replies + 10}"
 
+    def _word(self, most: int) -> str:
+        """A field of a form: an answer that agrees with others now and then, else a text."""
+        conclusion = self.course.answer or self._conclusion()
+        return "10" if conclusion == "Answer: 10" else self.text(most)
+
     def _verdicts(self, part: int, most: int) -> Iterator[str]:
         """A choice, a word and numbers: whatever this critic reads."""
         worth = self.worth(part)
@@ -720,7 +756,8 @@ class _Port:
         yield f"The best choice is {1 + int((1 - worth) * (len(self.effect.thoughts) - 1))}"
         reason = "" if self._lean() else f"imagined{f' {STUFF}' * (self._tokens(most) // 4)}\n"
         yield f"{reason}{words[min(int((1 - worth) * len(words)), len(words) - 1)]}"
-        yield from (f"{reason}{number:.3g}" for number in (low + (high - low) * worth, worth))
+        numbers = (f"{low + (high - low) * worth:.3g}", f"{worth:.3g}")
+        yield from (f"{before}{number}" for before in dict.fromkeys((reason, "")) for number in numbers)
 
     def _labels(self) -> Sequence[str]:
         labels: Mapping[str, float] = getattr(self._doer, "labels", None) or {}
@@ -734,13 +771,19 @@ class _Port:
 
     def wanted(self) -> int:
         """How many drafts to imagine: what the action or its stand-in says of itself, else as many as were drawn."""
-        kind, stand_in = self.course.kind, self.walk.plan.imagine.get(self.effect.name)
-        own = getattr(self._doer, "k", None) or getattr(self._doer, "width", None)
         drawn = self.draws if self.draws > 1 else None
-        usual = own or drawn or getattr(stand_in, "k", None) or PROPOSED
-        most = own or drawn or (ALL if stand_in else PROPOSED_AT_MOST)
-        wanted = min(self.effect.n, self.course.usable, 1 if self.course.lean else usual if kind == "likely" else most)
+        own = _number(self._doer, "k") or _number(self._doer, "width") or drawn
+        usual = own or _number(self.stand_in, "k") or PROPOSED
+        most = own or (ALL if self.stand_in else PROPOSED_AT_MOST)
+        width = 1 if self.course.lean else usual if self.course.kind == "likely" else most
+        wanted = min(self.effect.n, self.course.usable, width)
         return self._rng.randint(0, min(wanted, usual)) if self.course.wild else wanted
+
+
+def _number(thing: object, name: str) -> int | None:
+    """A setting that says how many, of a policy or an action that has it."""
+    value = getattr(thing, name, None)
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _priced(request: Request, model: Model, n: int, usable: int, tokens: int, *, alone: bool, mend: bool) -> _Bill:
@@ -751,7 +794,7 @@ def _priced(request: Request, model: Model, n: int, usable: int, tokens: int, *,
     can, most, drawn = capabilities(model), request.max_tokens, 2 * n - usable
     few = drawn if alone else 1 + (usable < n)
     many = 2 * n if alone or mend or can.source == "assumed" else 2
-    size, bound = _size(request), _most(request.bound + (WEIGHT - 3) * _stuffed(request), can)
+    size, bound = _size(request), _most(request.bound + (WEIGHT - 3) * _stuffed(request) + ANGLE * alone, can)
     mended = n * (4 * most + MEND) if mend else 0
     low = _usage(drawn, few, size // 6, drawn, _cheapest(model.price))
     likely = _usage(drawn, few, size // 4 + _seen(request), drawn * tokens, model.price)

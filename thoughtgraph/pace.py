@@ -213,7 +213,7 @@ class Pace:
 
     def _wake(self) -> None:
         """Let those go whose turn has come."""
-        while self._line and (self._line[0].done() or self._gap() <= 0):
+        while self._line and self._gap() <= 0:
             place = self._line.popleft()
             if not place.done():
                 place.set_result(None)

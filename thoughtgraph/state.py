@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
@@ -45,6 +45,25 @@ class Port(Protocol):
     def rng(self, part: int) -> random.Random:
         """Random numbers seeded by the run's seed, the effect and the part."""
         ...
+
+
+class _Judged(Sequence[Sequence[Score]]):
+    """The scores of thoughts, looked up where a prompter tells them: many tell none."""
+
+    def __init__(self, state: State, thoughts: Sequence[Thought]) -> None:
+        self._state, self._thoughts = state, thoughts
+
+    def __len__(self) -> int:
+        return len(self._thoughts)
+
+    @overload
+    def __getitem__(self, place: int) -> list[Score]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[list[Score]]: ...
+    def __getitem__(self, place: int | slice) -> list[Score] | list[list[Score]]:
+        if isinstance(place, slice):
+            return [self._state.scores(thought) for thought in self._thoughts[place]]
+        return self._state.scores(self._thoughts[place])
 
 
 def as_is(text: str) -> str:
@@ -117,7 +136,7 @@ class State:
     def prompt(self, prompter: Prompter, thoughts: Sequence[Thought] | None = None) -> Prompt:
         """What `prompter` makes of this state: x, K, phi (or `thoughts` in its place) and r."""
         phi = self.phi if thoughts is None else thoughts
-        return prompter(self.x, self.passages, phi, [self.scores(thought) for thought in phi])
+        return prompter(self.x, self.passages, phi, _Judged(self, phi))
 
     async def ask(
         self,
