@@ -2,8 +2,8 @@
 
     python benchmarks/faults.py [--puzzles 20] [--latency-ms 300] [--only hang] [--first 900]
 
-Wall is over the fault-free run's. "counted" are the faults in the ledgers (retries by cause, doubles that won), "served"
-those that the server counted. The last rows are 40 puzzles with malformed replies, and many calls at 10 % faults.
+Wall is over the fault-free run's. "counted" are the faults in the ledgers (retries by cause, doubles), "served" those
+that the server counted. The last rows are 40 puzzles with malformed replies.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FAULTS: dict[str, dict[str, float]] = {
         for name in ("http500", "http503", "rate429", "reset", "hang", "truncjson", "malformed", "empty", "slowdrip")
     },
 }
-CLEAR = {f"p_{name}": 0.0 for name in (
-    "http500", "http503", "rate429", "reset", "hang", "truncjson", "malformed", "empty", "dup", "slowdrip")}  # fmt: skip
+KINDS = ("http500", "http503", "rate429", "reset", "hang", "truncjson", "malformed", "empty", "dup", "slowdrip")
+CLEAR = {f"p_{name}": 0.0 for name in KINDS}
 
 
 def solved(base_url: str, names: list[str]) -> tuple[float, int, tg.models.Compatible, Counter[str], int, Counter[str]]:

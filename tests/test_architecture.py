@@ -24,7 +24,7 @@ CORE = (
     "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "retry", "pace", "deadline",
     "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
     "trace", "result", "store", "stepper", "errand", "books", "attempt", "calls", "account", "engine",
-    "expressions", "estimate", "api",
+    "expressions", "forecast", "api",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")

@@ -11,7 +11,7 @@ from thoughtgraph.version import __version__
 
 if TYPE_CHECKING:
     from thoughtgraph import answers, critics, generators, models, retrieval, search, tasks
-    from thoughtgraph.api import Interrupted, Update, aresume, asolve, resume, solve, stream
+    from thoughtgraph.api import Interrupted, Update, aresume, asolve, estimate, resume, solve, stream
     from thoughtgraph.budget import Budget, Usage
     from thoughtgraph.cache import Cache
     from thoughtgraph.errors import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from thoughtgraph.verbs import ALL, Policy, Search
 
 _HOMES = {
-    "api": ("Interrupted", "Update", "aresume", "asolve", "resume", "solve", "stream"),
+    "api": ("Interrupted", "Update", "aresume", "asolve", "estimate", "resume", "solve", "stream"),
     "budget": ("Budget", "Usage"),
     "cache": ("Cache",),
     "errors": (
@@ -118,6 +118,7 @@ __all__ = [
     "aresume",
     "asolve",
     "critics",
+    "estimate",
     "generators",
     "models",
     "narrate",

@@ -120,48 +120,59 @@ class Account:
         assert task is not None
         self._asking.add(task)
         try:
-            groups = [
-                self._group(self._question(part, line, request, k, at), k, parse, mend=form is not None)
-                for at, (request, k) in enumerate(self._varied(part, line, wanted, n))
-            ]
-            if len(groups) == 1:
-                return await groups[0]
-            return [pair for pairs in await _gathered(groups) for pair in pairs]
+            if wanted.temperature is None or line.can.temperature:
+                return await self._group(self._question(part, line, wanted, n, 0), n, parse, mend=form is not None)
+            return await self._varied(part, line, wanted, n, parse)
         finally:
             self._asking.discard(task)
+
+    async def _varied(
+        self, part: int, line: Line, wanted: Request, n: int, parse: Callable[[str], T]
+    ) -> list[tuple[Reply, T]]:
+        """One question for each draw, each from an angle of its own, where no temperature sets the draws apart."""
+        first = self._first(part)
+        requests = [_angled(wanted, ANGLES[(first + i) % len(ANGLES)]) for i in range(n)]
+        questions = [self._question(part, line, request, 1, i) for i, request in enumerate(requests)]
+        mend = wanted.schema is not None
+        groups = await _gathered([self._group(question, 1, parse, mend=mend) for question in questions])
+        return [pair for pairs in groups for pair in pairs]
 
     async def _group(
         self, question: Question, n: int, parse: Callable[[str], T], *, mend: bool
     ) -> list[tuple[Reply, T]]:
         """The usable ones of `n` draws of one question, with one more try for each that was not."""
-        drawn = [(reply, *self._judge(reply, parse)) for reply in await self.calls.draw(question, 0, n)]
-        bad = [reply for reply, ok, _ in drawn if not ok]
+        usable, bad = self._judged(await self.calls.draw(question, 0, n), parse)
         if bad and mend:
-            mended = [self._mended(question, reply, parse) for reply in bad]
-            again = [reply for replies in await _gathered(mended) for reply in replies]
+            again = await self._mended(question, bad, parse)
         else:
             again = await self.calls.draw(question, n, len(bad)) if bad else []
-        drawn += [(reply, *self._judge(reply, parse)) for reply in again]
-        return [(reply, cast("T", value)) for reply, ok, value in drawn if ok]
+        return usable + self._judged(again, parse)[0]
 
-    async def _mended(self, question: Question, reply: Reply, parse: Callable[[str], object]) -> list[Reply]:
-        """Another draw, that is told what was wrong with the one before."""
-        request = repair(question.wanted, reply, _fault(reply, parse))
+    def _judged(self, replies: Sequence[Reply], parse: Callable[[str], T]) -> tuple[list[tuple[Reply, T]], list[Reply]]:
+        """The usable draws with what was read from them, and those that came to nothing; all are counted."""
+        usable, bad = list[tuple[Reply, T]](), list[Reply]()
+        for reply in replies:
+            outcome, value = judge(reply, parse)
+            self.counted[outcome] += 1
+            if outcome == "ok":
+                usable.append((reply, cast("T", value)))
+            else:
+                bad.append(reply)
+        return usable, bad
+
+    async def _mended(self, question: Question, bad: Sequence[Reply], parse: Callable[[str], object]) -> list[Reply]:
+        """One more draw for each that does not fit, which is told what was wrong with the one before."""
         part = int(question.part.partition(".")[0])
-        return await self.calls.draw(self._question(part, question.line, request, 1, 0), 0, 1)
+        requests = [repair(question.wanted, reply, _fault(reply, parse)) for reply in bad]
+        questions = [self._question(part, question.line, request, 1, 0) for request in requests]
+        drawn = await _gathered([self.calls.draw(one, 0, 1) for one in questions])
+        return [reply for replies in drawn for reply in replies]
 
     def _request(self, line: Line, prompt: Prompt, say: dict[str, Any]) -> Request:
         check_price(line.model, self.calls.purse.budget)
         said = {name: value for name, value in say.items() if value is not None and value != ()}
         options: dict[str, Any] = {**line.model.defaults, **said}
         return Request(prompt.messages, **options)
-
-    def _varied(self, part: int, line: Line, wanted: Request, n: int) -> list[tuple[Request, int]]:
-        """One request for all draws; or one each, from different angles, where no temperature sets them apart."""
-        if wanted.temperature is None or line.can.temperature:
-            return [(wanted, n)]
-        first = self._first(part)
-        return [(_angled(wanted, ANGLES[(first + i) % len(ANGLES)]), 1) for i in range(n)]
 
     def _question(self, part: int, line: Line, wanted: Request, n: int, at: int) -> Question:
         request, notes = fitted(wanted, line.can)
@@ -186,11 +197,6 @@ class Account:
             return ""
         seed = None if wanted.temperature == 0 else self.calls.seed
         return content_key([line.model.name, line.endpoint, wanted.mark(line.model.name), seed])
-
-    def _judge(self, reply: Reply, parse: Callable[[str], T]) -> tuple[bool, T | None]:
-        outcome, value = judge(reply, parse)
-        self.counted[outcome] += 1
-        return outcome == "ok", value
 
 
 async def _gathered(parts: Sequence[Any]) -> list[Any]:

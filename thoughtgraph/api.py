@@ -36,6 +36,8 @@ from thoughtgraph.version import __version__
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from thoughtgraph.forecast import Estimate
+
 DEFAULT_BUDGET = Budget(calls=16)
 """What a run may spend when nobody said."""
 
@@ -210,6 +212,26 @@ async def aresume(run: str, **how: Unpack[Again]) -> Result:
     return await _again(run, **how)()
 
 
+def estimate(
+    task: Task | str, *, reply_tokens: int | None = None, simulations: int = 5, **how: Unpack[How]
+) -> Estimate:
+    """What `solve` with the same arguments is likely to cost, at least and at most; no model is called.
+
+    The policy runs on imagined replies, of `reply_tokens` tokens each where that is said, `simulations` times. The
+    budget caps the maximum, as it caps a run.
+    """
+    from thoughtgraph.forecast import estimate as foreseen
+
+    _named(how, How)
+    url, budget = how.get("base_url"), how.get("budget")
+    built = as_task(task, how.get("merge"), how.get("returns"))
+    used = _used(built, how)
+    return foreseen(
+        built, as_policy(how.get("policy"), built), model=used, models=as_models(how.get("models"), used, url),
+        budget=budget or _default(used), seed=how.get("seed", 0), reply_tokens=reply_tokens, simulations=simulations,
+    )  # fmt: skip
+
+
 # -- from text to objects ----------------------------------------------------------------------------------------
 
 
@@ -342,7 +364,7 @@ def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the budget is {budget!r:.80}: expected a tg.Budget, as in tg.Budget(calls=16)")
     url, price = how.get("base_url"), how.get("price")
-    used = as_model(model, url, price) if model is not None or not _local(task) else None
+    used = _used(task, how)
     recipe: Json = {
         "task": task.recipe,
         "merge": merge,
@@ -384,6 +406,14 @@ def _again(run: str, **how: Unpack[Again]) -> _Run:
             cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         return _ready(engine, engine.resume, how)
+
+
+def _used(task: Task, how: Mapping[str, Any]) -> Model | None:
+    """The model that is named; a task with local generators takes none from the environment."""
+    model: Model | str | None = how.get("model")
+    if model is None and _local(task):
+        return None
+    return as_model(model, how.get("base_url"), how.get("price"))
 
 
 def _price(recipe: Mapping[str, Json]) -> Price | None:

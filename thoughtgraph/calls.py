@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from thoughtgraph.attempt import Attempt
-from thoughtgraph.books import Books
+from thoughtgraph.books import Books, Place
 from thoughtgraph.budget import Purse, times
 from thoughtgraph.cache import Cache
 from thoughtgraph.contracts import no_model
@@ -93,13 +93,12 @@ class Calls:
     async def draw(self, question: Question, start: int, n: int) -> list[Reply]:
         """Draws `start` to `start + n - 1`: from the journal, else from the model. Fewer where the budget ends."""
         answered = self.books.answered(question.key)
-        places = [(question.part, draw) for draw in range(start, start + n)]
-        missing = [draw for part, draw in places if (part, draw) not in answered]
+        missing = _missing(answered, question.part, start, n)
         if missing and self.cache is not None:
             await self._shared(self.cache, question, missing)
         elif missing:
             await self._fetch(question, missing)
-        return [answered[place] for place in places if place in answered]
+        return _present(answered, question.part, start, n)
 
     async def _shared(self, cache: Cache, question: Question, missing: list[int]) -> None:
         """From the cache what it holds; what somebody asks for at this moment is waited for, the rest is fetched."""
@@ -121,7 +120,8 @@ class Calls:
     async def _fetch(self, question: Question, missing: list[int]) -> None:
         if not question.line.alone:
             missing = await self._send(question, missing)
-        await side_by_side(*(self._send(question, [draw]) for draw in missing))
+        if missing:
+            await side_by_side(*(self._send(question, [draw]) for draw in missing))
 
     async def _send(self, question: Question, draws: list[int]) -> list[int]:
         """One request for the first consecutive ones of `draws`; those that another request may still bring."""
@@ -259,6 +259,20 @@ class Calls:
             indexed = {question.index(draw): reply for draw, reply in enumerate(replies, sent.draw)}
             self.cache.put(question.cache_key, indexed, sent.model)
         return len(replies)
+
+
+# Comprehensions over locals stand in functions of their own: in a coroutine they would cost each call in flight a cell
+# for every local that they name, and the garbage collector feels hundreds of those.
+
+
+def _missing(answered: Mapping[Place, Reply], part: str, start: int, n: int) -> list[int]:
+    """The draws that are still to be made."""
+    return [draw for draw in range(start, start + n) if (part, draw) not in answered]
+
+
+def _present(answered: Mapping[Place, Reply], part: str, start: int, n: int) -> list[Reply]:
+    """The draws that were made, in order."""
+    return [answered[part, draw] for draw in range(start, start + n) if (part, draw) in answered]
 
 
 def _kept(reply: Reply, question: Question) -> Reply:

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypedDict, cast
 
@@ -18,7 +19,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from thoughtgraph.api import Interrupted, Update, resume, solve
+from thoughtgraph.api import Interrupted, Update, estimate, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
 from thoughtgraph.model import Price
@@ -89,11 +90,17 @@ def solve_command(
     store: StoreOption = None,
     no_store: NoStoreOption = False,
     merge: Annotated[bool | None, typer.Option("--merge/--no-merge", help="merge equal thoughts")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="call nothing; say what it would cost")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where, paid = _where(store, no_store), _paying(model_for, price, attempts, cache, no_cache)
+    where, paid = _where(store, no_store or dry_run), _paying(model_for, price, attempts, cache, no_cache)
+    if dry_run:
+        made = partial(_task, task, sys.stdin.read() if problem == "-" else problem, model)
+        how = {"policy": policy, "model": model, "base_url": base_url, "budget": budget, "seed": seed, "merge": merge}
+        _foresee(made, {**how, **paid}, as_json)
+        return
 
     def run(watch: Callable[[Update], None]) -> Result:
         built = _task(task, sys.stdin.read() if problem == "-" else problem, model)
@@ -103,6 +110,31 @@ def solve_command(
         )  # fmt: skip
 
     _show_run(run, where, as_json)
+
+
+@app.command("estimate")
+def estimate_command(
+    problem: Annotated[str, typer.Argument(help="the question or puzzle; - reads it from standard input")],
+    task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
+    policy: PolicyOption = None,
+    model: ModelOption = None,
+    model_for: ModelForOption = None,
+    base_url: UrlOption = None,
+    price: PriceOption = None,
+    budget_usd: UsdOption = None,
+    budget_calls: CallsOption = None,
+    budget_tokens: TokensOption = None,
+    budget_seconds: SecondsOption = None,
+    budget_expansions: ExpansionsOption = None,
+    seed: Annotated[int, typer.Option("--seed", help="the same seed gives the same estimate")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a run would cost, at least, likely and at most. Nothing is called."""
+    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    paid = _paying(model_for, price, None, None, no_cache=True)
+    made = partial(_task, task, sys.stdin.read() if problem == "-" else problem, model)
+    how = {"policy": policy, "model": model, "base_url": base_url, "budget": budget, "seed": seed}
+    _foresee(made, {**how, **paid}, as_json)
 
 
 @app.command("resume")
@@ -257,6 +289,15 @@ def _show_run(run: Callable[[Callable[[Update], None]], Result], where: str | No
     if failure:  # after the result: nothing that happens to standard error may keep that back
         aside.print(whole(failure), style="red", soft_wrap=True)
     raise typer.Exit(status or (1 if result.answer is None else 0))
+
+
+def _foresee(made: Callable[[], Task], how: Mapping[str, Any], as_json: bool) -> None:
+    """Print an estimate."""
+    try:
+        found = estimate(made(), **how)
+    except (ThoughtgraphError, ValueError) as error:
+        _refuse(error)
+    _write(_line(found.to_json()) if as_json else f"{found}\n")
 
 
 def _tell(result: Result, where: str | None, as_json: bool) -> None:

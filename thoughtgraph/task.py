@@ -41,7 +41,8 @@ class Task:
     thought's content: where it is given, and `merge` is on, equal thoughts at equal depth become one (a key of
     None is equal to nothing).
     `policy` is what searches it where nobody says, as an expression. `recipe` is how a task that ships with the
-    package is built again, so that its runs resume by their id alone.
+    package is built again, so that its runs resume by their id alone. `imagine` names, for an action that asks a
+    model, a generator without one, whose drafts an estimate of the cost takes in its place.
     """
 
     problem: Json
@@ -59,6 +60,7 @@ class Task:
     name: str = "task"
     policy: str = "self_consistency"
     recipe: Json = None
+    imagine: Mapping[str, Generator] = field(default_factory=dict[str, Generator])
 
     def __post_init__(self) -> None:
         as_json(self.problem, "the problem")

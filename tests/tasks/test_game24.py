@@ -370,7 +370,7 @@ def expert(prompt: str, draw: int) -> str:
         return "so it is\nsure" if prompt.splitlines()[-1] in ("6 9 13", "4 6") else "too small\nimpossible"
     return {
         "Input: 4 9 10 13": "10 - 4 = 7 (left: 7 9 13)" if draw == 0 else "10 - 4 = 6 (left: 6 9 13)\n4 + 9 = 13",
-        "Input: 6 9 13": "13 - 9 = 4 (left: 4 6)\n13 + 9 = 22",
+        "Input: 6 9 13": "13 + 9 = 22\n13 - 9 = 4 (left: 4 6)",
         "Input: 4 6": "4 + 6 = 10\n4 * 6 = 24",
     }.get(prompt.splitlines()[-2], "1 + 1 = 2")
 
@@ -383,6 +383,26 @@ def test_a_tree_of_thoughts_asks_for_steps_and_values_and_for_nothing_that_is_pl
     asked = [request.messages[-1].content for request in model.seen]
     assert not any(prompt.endswith(("\n24", "Input: 24\nPossible next steps:", "\n10")) for prompt in asked)
     assert sum("sure/likely/impossible" in prompt for prompt in asked) == 4
+
+
+BROKEN = "2 + 8 = 10 (left: 8 10 14)\n8 / 2 = 4 (left: 4 8 14)\n14 + 2 = 1"
+
+
+def test_a_list_that_breaks_off_is_drawn_again_but_a_second_one_counts_as_it_is():
+    """Some servers say "stop" though they cut a reply off: half a list would prune what stood in the other half."""
+    whole = f"{BROKEN}6 (left: 8 8 16)"
+    for second, moves in ((whole, 3), (BROKEN, 2)):
+        model = Scripted([BROKEN, second])
+        result = tg.solve(
+            game24("2 8 8 14", local=False), policy=ToT(breadth=1, steps=1), model=model, budget=tg.Budget(calls=2)
+        )
+        assert len(result.graph.children(result.graph.root)) == moves
+        assert result.outcomes == {"unparsable": 1, "ok": 1}
+
+
+@pytest.mark.parametrize("last", ["Hope this helps!", "14 - 8 = 6", "14 - 2 = 12 (left: 8 8 12)", "(14 - 2"])
+def test_one_line_alone_or_words_at_the_end_break_nothing_off(last: str):
+    assert proposed(f"14 + 2 = 16 (left: 8 8 16) ok\n{last}", ("2", "8", "8", "14"), whole=True)
 
 
 def test_the_prompts_tell_the_numbers_left_and_nothing_of_the_way_there():

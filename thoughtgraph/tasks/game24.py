@@ -55,6 +55,7 @@ def game24(problem: str, local: bool = True) -> Task:
         name="game24",
         policy="dfs" if local else "tot",
         recipe={"name": "game24", "problem": x, "local": local},
+        imagine={} if local else {"step": Glimpse()},
     )
 
 
@@ -244,10 +245,26 @@ class Propose:
     prompter: Prompter
 
     async def __call__(self, state: State, n: int) -> list[Draft]:
-        """One call, drawn once more where it brings no legal step."""
-        left = left_of(state.thought)
-        replies = await state.ask(self.prompter, 1, lambda text: proposed(text, left)) if len(left) > 1 else []
+        """One call, drawn once more where it brings no legal step, or breaks off; a second one counts as it is."""
+        left, first = left_of(state.thought), iter((True,))
+        replies = (
+            await state.ask(self.prompter, 1, lambda text: proposed(text, left, whole=next(first, False)))
+            if len(left) > 1
+            else []
+        )
         return [move.draft for reply in replies for move in reply[:n]]
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """Some legal moves, drawn at random: what an estimate takes for a model's proposals."""
+
+    k: int = 8
+
+    def __call__(self, state: State, n: int) -> list[Draft]:
+        """At most `n`; `k` is how many a reply is likely to bring."""
+        legal = moves(left_of(state.thought))
+        return [move.draft for move in state.rng.sample(legal, min(n, len(legal)))]
 
 
 @dataclass(frozen=True)
@@ -279,13 +296,20 @@ class Judge:
 NUMBER = r"-?\d+(?:\.\d+)?(?:/\d+)?"
 EXPRESSION = re.compile(r"[\d(][\d\s+\-*/()]*[\d)]")
 STEP = re.compile(rf"\(?({NUMBER})\)?\s*([-+*/])\s*\(?({NUMBER})\)?\s*=\s*(?:approx\.?\s*)?({NUMBER})")
+_LEFT = re.compile(r"\([^()]*\)\W*\Z")
+_BROKEN = re.compile(rf"\(?{NUMBER}\)?\s*(?:[-+*/=]\s*(?:\(?{NUMBER}\)?\s*)?){{0,2}}(?:\([^()]*)?")
+"""A step that ends before it has told, in brackets, what it leaves."""
+
 SIGNS = str.maketrans("×·∗⋅÷−–≈", "****/--=", "$~")
 LATEX = {r"\times": "*", r"\cdot": "*", r"\div": "/"}
 
 
-def proposed(text: str, left: Sequence[str]) -> list[Move]:
-    """The legal steps in a reply, worked out anew; `Unparsable` where there is none."""
-    found = (_proposal(plain(line), left) for line in lines(ascii_signs(spoken(text))))
+def proposed(text: str, left: Sequence[str], *, whole: bool = False) -> list[Move]:
+    """The legal steps in a reply, worked out anew; `Unparsable` where there is none, or a `whole` one breaks off."""
+    said = lines(ascii_signs(spoken(text)))
+    if whole and len(said) > 1 and all(map(_LEFT.search, said[:-1])) and _BROKEN.fullmatch(plain(said[-1])):
+        raise Unparsable("the last line breaks off, so there were more")
+    found = (_proposal(plain(line), left) for line in said)
     legal = {move.left: move for move in reversed([move for move in found if move])}
     if not legal:
         raise Unparsable(f"no line is a legal step from {' '.join(left)}")
