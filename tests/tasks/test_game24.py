@@ -391,12 +391,12 @@ BROKEN = "2 + 8 = 10 (left: 8 10 14)\n8 / 2 = 4 (left: 4 8 14)\n14 + 2 = 1"
 def test_a_list_that_breaks_off_is_drawn_again_but_a_second_one_counts_as_it_is():
     """Some servers say "stop" though they cut a reply off: half a list would prune what stood in the other half."""
     whole = f"{BROKEN}6 (left: 8 8 16)"
-    for second, moves in ((whole, 3), (BROKEN, 2)):
+    for second, many in ((whole, 3), (BROKEN, 2)):
         model = Scripted([BROKEN, second])
         result = tg.solve(
             game24("2 8 8 14", local=False), policy=ToT(breadth=1, steps=1), model=model, budget=tg.Budget(calls=2)
         )
-        assert len(result.graph.children(result.graph.root)) == moves
+        assert len(result.graph.children(result.graph.root)) == many
         assert result.outcomes == {"unparsable": 1, "ok": 1}
 
 
