@@ -62,6 +62,7 @@ class Loopback:
     one a request (None is none), and then all is well; `itertools.repeat` makes one last. `bodies` and `headers` are
     what the requests held, in order; `peak` is the most requests that were in flight at once. `refuses` are settings
     that it answers 400 to, in OpenAI's words, and `usage` is what the usage of every reply holds besides its tokens.
+    `billed` are the tokens of every chat completion that was made, whoever is left to read it.
     It speaks chat completions and, one draw a request, the Responses format.
     """
 
@@ -78,6 +79,7 @@ class Loopback:
         self.latency = latency
         self.refuses = refuses
         self.usage = usage or {}
+        self.billed = list[tuple[int, int]]()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.base_url = ""
@@ -158,6 +160,7 @@ class Loopback:
             texts = [text for text in texts for _ in (0, 1)]
         choices = [_choice(index, text, fault, body.get("logprobs", False)) for index, text in enumerate(texts)]
         usage = {"prompt_tokens": tokens(prompt), "completion_tokens": sum(map(tokens, texts)), **self.usage}
+        self.billed.append((usage["prompt_tokens"], usage["completion_tokens"]))
         completion = {"object": "chat.completion", "model": body["model"], "choices": choices}
         return completion if fault == "no usage" else {**completion, "usage": usage}
 

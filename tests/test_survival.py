@@ -1,5 +1,6 @@
 """Kill -9 at any moment: real processes, a real server that counts, and nothing paid twice."""
 
+import itertools
 import json
 import random
 import signal
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import Loopback
+from loopback import Loopback, Status
 
 import thoughtgraph as tg
 from thoughtgraph.trace import Sent, Settled
@@ -85,6 +86,40 @@ def test_a_killed_run_pays_again_only_for_what_was_unanswered(policy: str, tmp_p
     assert told["answer"] == whole["answer"]
     assert graph(store, run) == graph(tmp_path / "whole.db", whole["run"])
     assert told["usage"]["requests"] == alone + lost
+
+
+@pytest.mark.parametrize("faults", [(), ("reset", "truncate", Status(500), "empty", "no usage", Status(429))])
+def test_the_books_of_a_killed_run_bound_what_the_server_billed(faults: tuple, tmp_path: Path):
+    """Settled <= billed <= settled + unsettled, in tokens and dollars; without a kill or a fault, they are equal."""
+    store, rng = tmp_path / "runs.db", random.Random(3)
+    spoilt = itertools.chain(*(((None,) * 5 + (fault,)) for fault in faults), itertools.repeat(None))
+    with Loopback(reply, faults=spoilt, latency=0.03) as server:
+        words = [*command(server, "tot(breadth=2, steps=3)", store), "--price", "1000,2000", "--budget-usd", "1000"]
+        killed(server, words, 3)
+        kept = tg.SQLiteStore(store)
+        run = kept.runs()[0]
+        kept.close()
+        for _ in range(3):
+            killed(server, again(run, store), 1 + rng.randrange(4))
+        told = finish(again(run, store))
+        time.sleep(0.1)
+        prompt, made = (sum(pair[i] for pair in server.billed) for i in (0, 1))
+    billed = {"prompt_tokens": prompt, "completion_tokens": made, "usd": (1000 * prompt + 2000 * made) / 1e6}
+    for name, counted in billed.items():
+        high = told["usage"][name]
+        assert high - told["unsettled"][name] <= counted + 1e-9 <= high + 2e-9, name
+    assert told["unsettled"]["requests"] > 0
+
+
+def test_without_kills_the_books_are_the_servers(tmp_path: Path):
+    with Loopback(reply) as server:
+        words = [*command(server, "tot(breadth=2, steps=3)", tmp_path / "runs.db"), "--price", "1000,2000"]
+        told = finish(words)
+        prompt, made = (sum(pair[i] for pair in server.billed) for i in (0, 1))
+    assert told["unsettled"]["prompt_tokens"] == told["unsettled"]["completion_tokens"] == 0
+    assert (told["usage"]["prompt_tokens"], told["usage"]["completion_tokens"]) == (prompt, made)
+    assert told["usage"]["usd"] == pytest.approx((1000 * prompt + 2000 * made) / 1e6)
+    assert told["usage"]["requests"] == server.requests
 
 
 def test_a_finished_run_is_resumed_without_a_call_and_its_file_is_untouched(tmp_path: Path):
