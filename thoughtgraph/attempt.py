@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from thoughtgraph.budget import Purse, Usage, times
+from thoughtgraph.budget import Usage, times
 from thoughtgraph.errors import ModelError, Unavailable
 from thoughtgraph.model import Completion
 from thoughtgraph.trace import Sent
@@ -139,22 +139,25 @@ class Attempt:
             return
         if self.latency.left(now - since) <= 0:  # if not, the answers that others got meanwhile have moved it
             free = self.line.pace.free or not self.pace
-            if free and self.latency.hedge() and (sent := self._hold()):
+            if free and self.books.purse.fits(self._worst) is None and self.latency.hedge() and (sent := self._hold()):
                 self._doubles += (self._loop.create_task(self._double(sent)),)
             since = now
         self._watch(since)
 
-    def _hold(self) -> Sent | None:
+    @property
+    def _worst(self) -> Usage:
+        """What a double may cost; its draws are calls already."""
         base, each = self.errand.worst
-        held = base + times(each, self.sent.n) - Usage(calls=self.sent.n)
-        purse: Purse = self.books.purse
-        if not purse.hold(held):
+        return base + times(each, self.sent.n) - Usage(calls=self.sent.n)
+
+    def _hold(self) -> Sent | None:
+        if not self.books.purse.hold(self._worst):
             return None
         s = self.sent
-        text = self.errand.question.text
         double = self.books.sent(
-            s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, text, held, squeezed=s.squeezed, hedge=True
-        )
+            s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, self.errand.question.text, self._worst,
+            squeezed=s.squeezed, hedge=True,
+        )  # fmt: skip
         self._open[double.id] = double
         return double
 
