@@ -19,7 +19,10 @@ from loopback import Loopback
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-KEYS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "TG_MODEL")
+KEYS = (
+    "OPENAI_API_KEY", "OPENAI_API_KEY_FILE", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY_FILE",
+    "ANTHROPIC_BASE_URL", "TG_MODEL", "TG_CACHE",
+)  # fmt: skip
 TEST_COMMAND = 'python -m pip install -e ".[dev]" && python -m pytest'
 
 # A fence may be indented, under a bullet. Its words after `python` say how it is treated: `no-run` is only compiled.

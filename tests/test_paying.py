@@ -192,6 +192,7 @@ async def test_a_model_that_gives_one_draw_a_request_is_asked_side_by_side():
     result = await run(asking(3), model)
     assert [n for _, n in model.seen] == [1, 1, 1]
     assert result.usage.calls == 3
+    assert [note.about for note in result.notes] == ["n"]
 
 
 async def test_where_the_server_cannot_stop_replies_are_cut_off_here():

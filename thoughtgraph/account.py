@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from thoughtgraph.cache import content_key
-from thoughtgraph.calls import Calls, side_by_side
+from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
 from thoughtgraph.errand import Line, Question
 from thoughtgraph.errors import Unparsable
@@ -176,6 +176,8 @@ class Account:
 
     def _question(self, part: int, line: Line, wanted: Request, n: int, at: int) -> Question:
         request, notes = fitted(wanted, line.can)
+        if n > 1 and not line.can.n:
+            notes.append(("n", ALONE))
         for about, text in notes:
             self.calls.note(about, line.model.name, text)
         name = f"{part}.{wanted.mark(line.model.name)}"

@@ -129,9 +129,9 @@ def solve(
     that the task calls equal. Works inside a running event loop too.
 
     `models` names other models for single actions and critics, as in {"value": "anthropic:claude-opus-4-5"}, all
-    within the one budget. `price` is that of models named by text, where the tables do not know it. `returns` is a
-    pydantic model that the answer is to be an instance of. `cache` names a file of paid replies that runs share (True:
-    your own, False: none, None: what TG_CACHE names). `retry` says how hard each reply is tried for.
+    within the one budget. `price` is that of `model` where that is a text, and comes before what the tables say.
+    `returns` is a pydantic model that the answer is to be an instance of. `cache` names a file of paid replies that
+    runs share (True: your own, False: none, None: what TG_CACHE names). `retry` says how hard each reply is tried for.
 
     Raises `TaskError` for a request that cannot work, before anything is spent; `RunFailed` where the model's
     endpoint ends the run; `Interrupted` (a KeyboardInterrupt) on Ctrl-C. The last two carry the result.

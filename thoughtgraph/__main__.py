@@ -1,0 +1,5 @@
+"""`python -m thoughtgraph` is the command `thoughtgraph`."""
+
+from thoughtgraph.cli import main
+
+main()
