@@ -19,6 +19,7 @@ from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
 from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Message, Prompt
+from thoughtgraph.replies import shortened
 from thoughtgraph.structured import reader, repair, schema_of
 
 if TYPE_CHECKING:
@@ -158,7 +159,16 @@ class Account:
                 usable.append((reply, cast("T", value)))
             else:
                 bad.append(reply)
+            if outcome == "unparsable":
+                self._puzzled(reply, parse)
         return usable, bad
+
+    def _puzzled(self, reply: Reply, parse: Callable[[str], object]) -> None:
+        """Say once what a reply looked like that could not be used: to a person that says most."""
+        about = f"unparsable {self.role}"
+        if (about, "", "") not in self.calls.noted:
+            why = " ".join(_fault(reply, parse).split())
+            self.calls.note(about, "", f"{why}; the reply was: {shortened(reply.text, 200)}")
 
     async def _mended(self, question: Question, bad: Sequence[Reply], parse: Callable[[str], object]) -> list[Reply]:
         """One more draw for each that does not fit, which is told what was wrong with the one before."""

@@ -227,7 +227,8 @@ def estimate(
     built = as_task(task, how.get("merge"), how.get("returns"))
     used = _used(built, how)
     return foreseen(
-        built, as_policy(how.get("policy"), built), model=used, models=as_models(how.get("models"), used, url),
+        built, as_policy(how.get("policy"), built), model=used,
+        models=as_models(how.get("models"), used, url, how.get("price")),
         budget=budget or _default(used), seed=how.get("seed", 0), reply_tokens=reply_tokens, simulations=simulations,
     )  # fmt: skip
 
@@ -242,6 +243,8 @@ BACKENDS = ("openai", "anthropic", "litellm", "local")
 def as_model(model: Model | str | None, base_url: str | None = None, price: Price | None = None) -> Model | None:
     """A model by its name `backend:model`, else by TG_MODEL; `TaskError` names the backends for an unknown one."""
     if model is not None and not isinstance(model, str):
+        if not callable(model) or not isinstance(getattr(model, "name", None), str):
+            raise TaskError(f"the model is {model!r:.80}: expected its name, as in openai:gpt-5-mini, or a tg.Model")
         return model
     name = model or os.environ.get("TG_MODEL")
     if not name:
@@ -269,13 +272,23 @@ def _made(backend: str, name: str, base_url: str | None, price: Price | None) ->
     return getattr(models, kind)(name, **said, **({"base_url": url} if url else {}))
 
 
-def as_models(models: Mapping[str, Model | str] | None, main: Model | None, base_url: str | None) -> dict[str, Model]:
-    """The models of single roles, by name or as they are; those of the main model's backend are at its base URL."""
+def as_models(
+    models: Mapping[str, Model | str] | None, main: Model | None, base_url: str | None, price: Price | None = None
+) -> dict[str, Model]:
+    """The models of single roles, by name or as they are.
+
+    Those of the main model's backend are at its base URL; `price` is that of those whose own is not known.
+    """
+    if models is not None and not isinstance(models, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"models= is {models!r:.80}: expected models by role, as in {{'value': 'openai:gpt-5-mini'}}")
     backend = main.name.partition(":")[0] if main else ""
     made = dict[str, Model]()
     for role, model in (models or {}).items():
-        alike = isinstance(model, str) and model.partition(":")[0] == backend
-        if (one := as_model(model, base_url if alike else None)) is not None:
+        url = base_url if isinstance(model, str) and model.partition(":")[0] == backend else None
+        one = as_model(model, url)
+        if isinstance(model, str) and one is not None and one.price is None:
+            one = as_model(model, url, price)
+        if one is not None:
             made[role] = one
     return made
 
@@ -348,7 +361,13 @@ def _formed(result: Result, form: type[BaseModel] | None) -> Result:
 
 
 def _named(how: Mapping[str, object], kind: type) -> None:
-    """A name that nobody knows is a mistake, and must not pass for a default."""
+    """A name that nobody knows is a mistake, and must not pass for a default; nor must a value of another kind."""
+    for name, expected, example in (
+        ("price", Price, "tg.Price(prompt=0.25, completion=2.0)"),
+        ("retry", Retry, "tg.Retry(attempts=3)"),
+    ):
+        if (value := how.get(name)) is not None and not isinstance(value, expected):
+            raise TaskError(f"{name}= is {value!r:.80}: expected a tg.{expected.__name__}, as in {example}")
     known = kind.__annotations__
     for name in how:
         if name not in known:
@@ -378,7 +397,7 @@ def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     with _opened(how.get("store")) as kept:
         engine = Engine(
             task, as_policy(how.get("policy"), task), store=kept, run=new_run(), model=used,
-            models=as_models(how.get("models"), used, url), budget=budget or _default(used), seed=how.get("seed", 0),
+            models=as_models(how.get("models"), used, url, price), budget=budget or _default(used), seed=how.get("seed", 0),
             retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -401,7 +420,7 @@ def _again(run: str, **how: Unpack[Again]) -> _Run:
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
         engine = Engine(
             built, as_policy(policy or _recorded(run, recipe, built), built), store=kept, run=run, model=used,
-            models=as_models(how.get("models") or _others(run, recipe), used, url),
+            models=as_models(how.get("models") or _others(run, recipe), used, url, price),
             budget=_total(how.get("budget"), last), seed=started.seed, retry=how.get("retry"),
             cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
@@ -563,6 +582,9 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="thoughtgraph", daemon=True).start()
     return loop
+
+
+os.register_at_fork(after_in_child=_loop.cache_clear)  # threads do not survive a fork
 
 
 def _blocking(run: _Run) -> Result:

@@ -165,7 +165,8 @@ class Calls:
         if line.alone:
             notes.append(("n", ALONE))
         for about, text in notes:
-            self.note(about, line.model.name, f"{text} (the server said: {error})")
+            said = f" (the server said: {error})" if about == error.parameter else ""
+            self.note(about, line.model.name, text + said)
         return before != (errand.request, errand.n)
 
     async def _again(self, errand: Errand, error: Unavailable) -> int:

@@ -339,7 +339,7 @@ def _paying(
     try:
         return {
             "models": dict(map(_role, model_for or ())) or None,
-            "price": _price(price) if price else None,
+            "price": None if price is None else _price(price),
             "retry": Retry(attempts) if attempts is not None else None,
             "cache": False if no_cache else cache,
         }
@@ -356,10 +356,15 @@ def _role(text: str) -> tuple[str, str]:
 
 def _price(text: str) -> Price:
     try:
-        prompt, completion, *cached = (float(number) for number in text.split(","))
-        return Price(prompt, completion, *cached[:2])
+        rates = [float(number) for number in text.split(",")]
+        if not 2 <= len(rates) <= 4:
+            raise ValueError(len(rates))
+        return Price(*rates)
     except ValueError:
-        raise TaskError(f"--price is {text!r}: expected dollars per million tokens in and out, as in 0.25,2") from None
+        raise TaskError(
+            f"--price is {text!r}: expected dollars per million tokens in and out (and of cached ones read and "
+            "written), as in 0.25,2"
+        ) from None
 
 
 def _where(store: Path | None, no_store: bool) -> str | None:

@@ -54,7 +54,8 @@ def check_price(model: Model, budget: Budget) -> None:
     if budget.usd is not None and model.price is None:
         raise TaskError(
             f"the price of {model.name} is not known, so a budget in dollars cannot hold: give it, as in "
-            "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens, or limit calls or tokens"
+            "price=tg.Price(prompt=0.25, completion=2.0) in dollars per million tokens (--price 0.25,2 on the command "
+            "line), or limit calls or tokens"
         )
 
 

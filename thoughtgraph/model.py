@@ -6,8 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal, Protocol, TypeAlias
 
+from thoughtgraph.errors import at_least
 from thoughtgraph.prompt import Message
 from thoughtgraph.thought import Json
 
@@ -104,6 +106,12 @@ class Price:
     completion: float
     cached: float | None = None
     written: float | None = None
+
+    def __post_init__(self) -> None:
+        at_least(0, prompt=self.prompt, completion=self.completion, cached=self.cached, written=self.written)
+        for name in ("prompt", "completion", "cached", "written"):
+            if (rate := getattr(self, name)) is not None and not isfinite(rate):
+                raise ValueError(f"{name} is {rate!r}: expected dollars per million tokens")
 
     def usd(self, prompt_tokens: int, completion_tokens: int, cached: int = 0, written: int = 0) -> float:
         """Dollars for this many tokens; `cached` and `written` are among the prompt's."""

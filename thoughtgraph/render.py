@@ -110,7 +110,7 @@ def books(ledger: Mapping[str, Ledger]) -> Table:
 
 def noted(note: Noted) -> Text:
     """One thing that was done in another way than asked."""
-    return Text("note: ", "yellow").append_text(whole(f"{note.model}: {note.text}"))
+    return Text("note: ", "yellow").append_text(whole(f"{note.model or note.about}: {note.text}"))
 
 
 def report(console: Console, result: Result, where: str | None) -> None:
@@ -128,7 +128,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
     if result.error:
         console.print(whole(result.error), style="red")
     if where and result.reason in ("budget", "cancelled", "failed"):
-        line = f"go on with: thoughtgraph resume {result.run} --store {shlex.quote(where)}"
+        more = " --budget-... MORE" if result.reason == "budget" else ""
+        line = f"go on with: thoughtgraph resume {result.run} --store {shlex.quote(where)}{more}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -46,7 +46,7 @@ class Result:
         found = {"answer": answer, "reason": self.reason, "run": self.run}
         used = {"usage": _counts(self.usage), "unsettled": _counts(self.unsettled), "outcomes": dict(self.outcomes)}
         ledger = {role: book.to_json() for role, book in self.ledger.items()}
-        notes = [f"{note.model}: {note.text}" for note in self.notes]
+        notes = [f"{note.model or note.about}: {note.text}" for note in self.notes]
         told = {"error": self.error} if self.error else {}
         return {**found, **used, "ledger": ledger, "notes": notes, "ito": self.ito, **told}
 

@@ -17,12 +17,13 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequen
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, TypeAdapter
 
-from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported, at_least
+from thoughtgraph.errors import ModelError, Unavailable, Unsupported, at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Reply, Request, Schema
 from thoughtgraph.models import status, tables
 from thoughtgraph.models.chat import Tokens, parsed, whole
@@ -251,8 +252,7 @@ class Anthropic:
 
     async def _client(self) -> AsyncGenerator[AsyncAnthropic, None]:
         said, key = self._endpoint.authorization() or "", self._endpoint.key or "none"
-        if not (key.isascii() and key.isprintable()):  # a transport's own error would quote it
-            raise Unauthorized(f"the key in {self.key_env} is not plain text on one line: set it to the key alone")
+        await asyncio.to_thread(import_module, "anthropic")  # takes a second, in which others go on
         from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
 
         near = {f"{scheme}://": None for scheme in ("http", "https", "all")} if self._endpoint.loopback else {}

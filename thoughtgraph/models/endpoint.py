@@ -14,6 +14,9 @@ from urllib.request import getproxies, proxy_bypass
 from thoughtgraph.errors import Unauthorized
 
 _SECRET_LIKE = re.compile(r"key|token|secret|sig|password", re.IGNORECASE)
+SHORT = 6
+"""A key of fewer characters is a word that any server takes, and may stand anywhere."""
+
 _KEY_LIKE = re.compile(r"\b(sk-|Bearer |Basic )[\w.~+/=*-]{6,}")
 
 
@@ -30,8 +33,13 @@ class Endpoint:
     _secrets: set[str] = field(default_factory=set[str], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self._parts.scheme not in ("http", "https") or not self._parts.hostname:
-            raise ValueError(f"base_url is {self.shown!r}: expected something like http://localhost:8000/v1")
+        try:
+            sound = self._parts.scheme in ("http", "https") and self._parts.hostname and self._parts.port != 0
+        except ValueError:  # brackets that do not close, a port that is none
+            sound = False
+        if not sound:
+            shown = re.sub(r"[^/\s]*@", "***@", self.base_url)
+            raise ValueError(f"base_url is {shown!r}: expected something like http://localhost:8000/v1")
         self._hide(self._parts)
 
     def __str__(self) -> str:
@@ -82,7 +90,10 @@ class Endpoint:
         variable = f"{self.key_env}_FILE"
         path = os.environ.get(variable, "").strip()
         if key := os.environ.get(self.key_env, "").strip() or (_read(path, variable) if path else ""):
-            self._secrets.add(key)
+            self._secrets.update((key, *key.split()))
+            if not (key.isascii() and key.isprintable()):  # a transport's own error would quote it
+                named = self.key_env if os.environ.get(self.key_env, "").strip() else variable
+                raise Unauthorized(f"the key in {named} is not plain text on one line: set it to the key alone")
         return key or None
 
     def authorization(self) -> str | None:
@@ -119,7 +130,8 @@ class Endpoint:
     def scrub(self, text: str, limit: int = 300) -> str:
         """Text from outside made fit to print: no credentials, one line, printable, at most `limit` characters."""
         for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
+            if len(secret) >= SHORT:
+                text = text.replace(secret, "***")
         text = _KEY_LIKE.sub(r"\1***", text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[:limit] + "..."

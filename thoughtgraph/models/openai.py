@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from thoughtgraph.errors import ModelError, at_least
@@ -108,8 +109,14 @@ class OpenAI:
         except (TimeoutError, openai.APIConnectionError) as error:
             raise self._broken(error, request.timeout) from None  # the SDK's own words may quote the key
         except openai.APIStatusError as error:
-            said, near = error.response, self._meant(error.status_code)
-            return status.unanswered(self._endpoint, said.status_code, said.headers, said.content, near)
+            said = error.response
+        else:
+            return self._read(raw, n)
+        # Outside of the `except`: the SDK's own error quotes the server, who may quote the key.
+        near = self._meant(said.status_code)
+        return status.unanswered(self._endpoint, said.status_code, said.headers, said.content, near)
+
+    def _read(self, raw: bytes, n: int) -> Completion:
         return responses.answered(raw, self._endpoint) if self._responses else chat.answered(raw, n, self._endpoint)
 
     async def _post(self, client: AsyncOpenAI, request: Request, n: int) -> bytes:
@@ -144,7 +151,7 @@ class OpenAI:
         said = self._endpoint.authorization()
         if not said and not self._endpoint.loopback:
             raise self._endpoint.keyless()
-        import openai
+        openai = await asyncio.to_thread(import_module, "openai")  # takes a second, in which others go on
 
         web = openai.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=not self._endpoint.loopback)
         async with openai.AsyncOpenAI(

@@ -19,6 +19,7 @@ class PerLoop(Generic[T]):
     def __init__(self, life: Callable[[], AsyncGenerator[T, None]]) -> None:
         self._life = life
         self._held: dict[asyncio.AbstractEventLoop, tuple[T, AsyncGenerator[T, None]]] = {}
+        self._coming: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     async def get(self) -> T:
         """The client of the running loop, made on first use."""
@@ -26,12 +27,16 @@ class PerLoop(Generic[T]):
         return held[0] if held else await self._begin()
 
     async def _begin(self) -> T:
-        for loop in [loop for loop in self._held if loop.is_closed()]:
-            del self._held[loop]
-        life = self._life()
-        client = await anext(life)
-        self._held[asyncio.get_running_loop()] = client, life
-        return client
+        """Make the client, once, however many ask for the first one at the same time."""
+        here = asyncio.get_running_loop()
+        for loop in [loop for loop in (*self._held, *self._coming) if loop.is_closed()]:
+            self._held.pop(loop, None)
+            self._coming.pop(loop, None)
+        async with self._coming.setdefault(here, asyncio.Lock()):
+            if here not in self._held:
+                life = self._life()
+                self._held[here] = await anext(life), life
+        return self._held[here][0]
 
     async def close(self) -> None:
         """End every client: this loop's now, another running loop's by that loop."""
