@@ -1,6 +1,7 @@
 """The front door: text becomes objects, synchronous callers get answers everywhere, and what was given is closed."""
 
 import asyncio
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -129,6 +130,38 @@ def test_an_unreachable_server_says_which_and_what_to_do(monkeypatch: pytest.Mon
     assert "127.0.0.1:9" in str(error.value)
     assert error.value.result.reason == "failed"
     assert error.value.run in str(error.value)
+
+
+def test_a_file_of_runs_cannot_send_the_key_to_a_server_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-secret")
+    store, away = tmp_path / "runs.db", "https://elsewhere.invalid/v1"
+    with pytest.raises(tg.RunFailed) as failed:
+        tg.solve("How many?", model="openai:small", base_url=away, store=store, retry=tg.Retry(attempts=1))
+    with pytest.raises(tg.ReplayMismatch, match="base_url=") as refused:
+        tg.resume(failed.value.run, store=store)
+    assert away in str(refused.value)
+    with pytest.raises(tg.RunFailed):
+        tg.resume(failed.value.run, store=store, base_url=away, retry=tg.Retry(attempts=1))
+
+
+def test_a_file_of_runs_cannot_run_code_of_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine.py").write_text("def answer(prompt):\n    return 'Answer: 3'\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    store = tmp_path / "runs.db"
+    run = tg.solve("How many?", model="local:mine:answer", store=store, budget=tg.Budget(calls=1)).run
+    with pytest.raises(tg.ReplayMismatch, match="runs code in this process"):
+        tg.resume(run, store=store)
+    assert tg.resume(run, store=store, model="local:mine:answer", budget=tg.Budget(calls=16)).answer == "3"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_a_loop_of_its_own():
+    tg.solve(TASK, policy="dfs")
+    child = multiprocessing.get_context("fork").Process(target=tg.solve, args=(TASK,), kwargs={"policy": "dfs"})
+    child.start()
+    child.join(20)
+    assert child.exitcode == 0
 
 
 def test_a_planted_key_is_found_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

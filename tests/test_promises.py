@@ -184,7 +184,7 @@ def test_no_command_writes_the_key_or_the_password(status: int, tmp_path: Path):
             solved,
             call("show", run, *store),
             call("show", run, "--json", *store),
-            call("resume", run, *store, "--attempts", "1"),
+            call("resume", run, *store, "--attempts", "1", "--base-url", url),
             call("estimate", "Q?", *asked, "--json"),
             call("doctor", *asked),
             call("doctor", *asked, "--json", "--probe"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
-from thoughtgraph.errand import Line, Question
+from thoughtgraph.errand import AGAIN, Line, Question
 from thoughtgraph.errors import Unparsable
 from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
@@ -21,14 +21,12 @@ from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Message, Prompt
 from thoughtgraph.replies import shortened
 from thoughtgraph.structured import reader, repair, schema_of
+from thoughtgraph.verbs import BLOCK
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 T = TypeVar("T")
-
-AGAIN = 1 << 20
-"""How far apart the indices of draws lie for one effect that asks the same thing twice."""
 
 ANGLES = (
     "",
@@ -121,7 +119,7 @@ class Account:
         assert task is not None
         self._asking.add(task)
         try:
-            if wanted.temperature is None or line.can.temperature:
+            if not wanted.temperature or line.can.temperature:
                 return await self._group(self._question(part, line, wanted, n, 0), n, parse, mend=form is not None)
             return await self._varied(part, line, wanted, n, parse)
         finally:
@@ -131,7 +129,7 @@ class Account:
         self, part: int, line: Line, wanted: Request, n: int, parse: Callable[[str], T]
     ) -> list[tuple[Reply, T]]:
         """One question for each draw, each from an angle of its own, where no temperature sets the draws apart."""
-        first = self._first(part)
+        first = self._first(part) // BLOCK
         requests = [_angled(wanted, ANGLES[(first + i) % len(ANGLES)]) for i in range(n)]
         questions = [self._question(part, line, request, 1, i) for i, request in enumerate(requests)]
         mend = wanted.schema is not None
@@ -195,7 +193,7 @@ class Account:
         first = self._first(part) + at + AGAIN * (self._asked[name] - 1)
         question = Question(
             self.key, self.role, f"{name}.{self._asked[name]}", line, wanted, request, n, first,
-            self._cache_key(line, wanted), partial(self.where, part),
+            self._cache_key(line, wanted, request), partial(self.where, part),
         )  # fmt: skip
         self._questions.append(question)
         return question
@@ -203,12 +201,16 @@ class Account:
     def _first(self, part: int) -> int:
         return self.firsts[part] if part < len(self.firsts) else self.firsts[0]
 
-    def _cache_key(self, line: Line, wanted: Request) -> str:
-        """What a reply depends on. The run's seed is in it, for whoever asks with another one wants other samples."""
+    def _cache_key(self, line: Line, wanted: Request, request: Request) -> str:
+        """What a reply depends on, and who asks: two critics with one prompt want two opinions.
+
+        The run's seed is in it where there is something to sample, for whoever names another one wants other samples.
+        """
         if self.calls.cache is None:
             return ""
-        seed = None if wanted.temperature == 0 else self.calls.seed
-        return content_key([line.model.name, line.endpoint, wanted.mark(line.model.name), seed])
+        seed = None if request.temperature == 0 else self.calls.seed
+        settings = getattr(line.model, "settings", None)
+        return content_key([line.model.name, line.endpoint, settings, wanted.content, self.role, seed])
 
 
 async def _gathered(parts: Sequence[Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import sys
@@ -344,15 +345,26 @@ def _using(models: Sequence[Model]) -> Generator[None, None, None]:
                 del _users[id(model)]
 
 
+def _read(form: type[BaseModel], answer: Json) -> BaseModel:
+    """An answer as a form; a text may be the form's JSON, or its value."""
+    from pydantic import ValidationError
+
+    try:
+        return form.model_validate_json(json.dumps(answer))
+    except ValidationError:
+        if not isinstance(answer, str):
+            raise
+    return form.model_validate_json(answer)
+
+
 def _formed(result: Result, form: type[BaseModel] | None) -> Result:
     """The answer as an instance of what was asked for; `TaskError` where the task's answers are of another form."""
     if form is None or result.answer is None:
         return result
     from pydantic import ValidationError
 
-    read = form.model_validate_json if isinstance(result.answer, str) else form.model_validate
     try:
-        return replace(result, answer=read(result.answer))
+        return replace(result, answer=_read(form, result.answer))
     except ValidationError as error:
         raise TaskError(
             f"the answer {result.answer!r:.80} of run {result.run} is no {form.__name__} ({error.error_count()} "
@@ -397,8 +409,8 @@ def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     with _opened(how.get("store")) as kept:
         engine = Engine(
             task, as_policy(how.get("policy"), task), store=kept, run=new_run(), model=used,
-            models=as_models(how.get("models"), used, url, price), budget=budget or _default(used), seed=how.get("seed", 0),
-            retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
+            models=as_models(how.get("models"), used, url, price), budget=budget or _default(used),
+            seed=how.get("seed", 0), retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
         return _ready(engine, lambda: engine.start(created, __version__), how)
@@ -414,7 +426,7 @@ def _again(run: str, **how: Unpack[Again]) -> _Run:
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
         recipe: dict[str, Json] = started.recipe or {}
         built = how.get("task") or _rebuilt(run, recipe, how.get("returns"))
-        url, price = how.get("base_url") or recipe.get("base_url"), how.get("price") or _price(recipe)
+        url, price = how.get("base_url") or _known_url(run, recipe), how.get("price") or _price(recipe)
         named = model or _model_text(run, recipe)
         used = as_model(named, url, price) if named else None
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
@@ -433,6 +445,20 @@ def _used(task: Task, how: Mapping[str, Any]) -> Model | None:
     if model is None and _local(task):
         return None
     return as_model(model, how.get("base_url"), how.get("price"))
+
+
+def _known_url(run: str, recipe: Mapping[str, Json]) -> str | None:
+    """The base URL that a run was made with, if a key may go there: a file may come from anybody."""
+    from thoughtgraph.models.endpoint import Endpoint
+
+    url: str | None = recipe.get("base_url")
+    official = ("https://api.openai.com/v1", "https://api.anthropic.com", os.environ.get("OPENAI_BASE_URL"))
+    if url and url not in official and url != os.environ.get("ANTHROPIC_BASE_URL") and not Endpoint("", url).loopback:
+        raise ReplayMismatch(
+            f"run {run} was made with the server {url!r:.200}, and your key would go there: say so again, as in "
+            "resume(..., base_url=...) or --base-url"
+        )
+    return url
 
 
 def _price(recipe: Mapping[str, Json]) -> Price | None:
@@ -480,7 +506,7 @@ def _ready(engine: Engine, go: Callable[[], Coroutine[Any, Any, Result]], how: M
         engine.listener = listener
     store, cache = engine.store, engine.calls.cache
     opened = store if isinstance(store, SQLiteStore) and store is not how.get("store") else None
-    return _Run(engine, go, opened, None if cache is how.get("cache") else cache, how.get("returns"))
+    return _Run(engine, go, opened, cache, how.get("returns"))
 
 
 def as_task(task: Task | str, merge: bool | None = None, returns: type[BaseModel] | None = None) -> Task:

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from thoughtgraph.budget import Usage, times
-from thoughtgraph.errors import ModelError, Unavailable
+from thoughtgraph.errors import ModelError, StoreError, Unavailable
 from thoughtgraph.model import Completion
 from thoughtgraph.trace import Sent
 
@@ -47,12 +47,14 @@ class Attempt:
             sent, completion = await self._first()
             del self._open[sent.id]
             return sent, completion
+        except Unavailable as error:
+            if not self._doubles:
+                self._failed(self.sent, error)
+                raise
+            return await self._of_a_double(error)
         except ModelError as error:
             self._failed(self.sent, error)
-            if (won := await self._of_a_double()) is None:
-                raise
-            del self._open[won[0].id]
-            return won
+            raise
         finally:
             self._stop()
 
@@ -68,12 +70,13 @@ class Attempt:
         try:
             self._waiting = True
             completion = await self._ask(self.sent)
-        except asyncio.CancelledError:
-            if self._cut and self._task.uncancel() <= cancelling:
-                return self._over()
-            raise
         except TimeoutError:  # a model that keeps the time itself, and says so in Python's own word
-            return self._over()
+            return self._over(cancelling)
+        except BaseException as error:
+            outside = isinstance(error, asyncio.CancelledError) and self._task.cancelling() > cancelling + self._cut
+            if self._cut and not outside:
+                return self._over(cancelling)
+            raise
         finally:
             self._waiting = False
             self._clock.cancel()
@@ -82,8 +85,10 @@ class Attempt:
         self._arrived(self._loop.time() - self._began)
         return self.sent, completion
 
-    def _over(self) -> tuple[Sent, Completion]:
+    def _over(self, cancelling: int) -> tuple[Sent, Completion]:
         """The request is not waited for any longer: what a double brought; `Unavailable` where the time is up."""
+        if self._cut and self._task.cancelling() > cancelling:
+            self._task.uncancel()
         if self.won is None:
             late = f"no reply from {self.line.model.name} in {self.errand.request.timeout:g} s"
             raise Unavailable(late, cause="timeout", maybe_billed=True) from None
@@ -137,12 +142,14 @@ class Attempt:
         if now - self._began >= self.errand.request.timeout:
             self._stop_waiting()
             return
-        if self.latency.left(now - since) <= 0:  # if not, the answers that others got meanwhile have moved it
-            free = self.line.pace.free or not self.pace
-            if free and self.books.purse.fits(self._worst) is None and self.latency.hedge() and (sent := self._hold()):
-                self._doubles += (self._loop.create_task(self._double(sent)),)
-            since = now
-        self._watch(since)
+        late = self.latency.left(now - since) <= 0  # if not, the answers that others got meanwhile have moved it
+        if late and self._may_double() and (sent := self._hold()):
+            self._doubles += (self._loop.create_task(self._double(sent)),)
+        self._watch(now if late else since)
+
+    def _may_double(self) -> bool:
+        free = self.line.pace.free or not self.pace
+        return free and self.books.purse.fits(self._worst) is None and self.latency.hedge()
 
     @property
     def _worst(self) -> Usage:
@@ -151,21 +158,27 @@ class Attempt:
         return base + times(each, self.sent.n) - Usage(calls=self.sent.n)
 
     def _hold(self) -> Sent | None:
-        if not self.books.purse.hold(self._worst):
+        """Reserve for a double and write it down; None where there is no room, or no writing any more."""
+        s, held = self.sent, self._worst
+        if not self.books.purse.hold(held):
             return None
-        s = self.sent
-        double = self.books.sent(
-            s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, self.errand.question.text, self._worst,
-            squeezed=s.squeezed, hedge=True,
-        )  # fmt: skip
+        try:
+            double = self.books.sent(
+                s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, self.errand.question.text, held,
+                squeezed=s.squeezed, hedge=True,
+            )  # fmt: skip
+        except StoreError as error:
+            self.books.purse.release(held)
+            self.books.abort(error)
+            return None
         self._open[double.id] = double
         return double
 
     async def _double(self, sent: Sent) -> None:
-        began, seconds = self._loop.time(), self.errand.request.timeout
+        began = self._loop.time()
         try:
             await self.books.flushed()
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._began + self.errand.request.timeout - self._loop.time()):
                 completion = await self._ask(sent)
         except TimeoutError:
             self._failed(sent, Unavailable("late", cause="timeout", maybe_billed=True))
@@ -179,10 +192,22 @@ class Attempt:
                 self.won = (sent, completion)
                 self._stop_waiting()
 
-    async def _of_a_double(self) -> tuple[Sent, Completion] | None:
-        """What a double brings after the request itself has failed; None where none does."""
-        while self.won is None and (left := [task for task in self._doubles if not task.done()]):
-            await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+    async def _of_a_double(self, error: Unavailable) -> tuple[Sent, Completion]:
+        """What a double brings after the request itself has failed; the request's own error where none does.
+
+        The calls stay held till then: the double's reply will be booked as them.
+        """
+        calls = Usage(calls=self.sent.n)
+        self.books.purse.take(calls)
+        try:
+            self._failed(self.sent, error)
+            while self.won is None and (left := [task for task in self._doubles if not task.done()]):
+                await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.books.purse.release(calls)
+        if self.won is None:
+            raise error
+        del self._open[self.won[0].id]
         return self.won
 
     def _stop(self) -> None:
@@ -190,6 +215,8 @@ class Attempt:
         for task in self._doubles:
             task.cancel()
         raced = self.won is not None or self.sent.id not in self._open
+        for _ in self._tickets.keys() & self._open.keys():  # cancelled ones were not refused
+            self.line.pace.ok()
         for sent in self._open.values():
             if raced:
                 self.books.failed(sent, "hedged", lost=True)

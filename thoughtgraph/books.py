@@ -54,10 +54,15 @@ class Books:
     def replay(self, records: Sequence[Record], done: Container[str]) -> None:
         """Take over the journal: what settled is spent, what was sent and never settled counts at its reservation.
 
-        Replies to effects that are `done`, by their keys, are not needed again.
+        Replies to effects that are `done`, by their keys, are not needed again. Calls that came to nothing in others
+        are made anew, and do not count.
         """
         sent = {record.id: record for record in records if isinstance(record, Sent)}
         for record in records:
+            if isinstance(record, Settled) and record.id not in sent:
+                raise StoreError(f"run {self.run} holds a reply to a request that it never sent: the store is damaged")
+            if isinstance(record, Settled) and record.cause == "gave up" and sent[record.id].key not in done:
+                continue
             if isinstance(record, Settled):
                 self._book(sent[record.id], record, keep=sent[record.id].key not in done)
             elif isinstance(record, Found):
@@ -114,8 +119,10 @@ class Books:
 
     def _settle(self, sent: Sent, settled: Settled) -> None:
         at = self.clock()
-        self._write(sent, _timed(settled, at - sent.at, at))
-        self.purse.release(sent.held)
+        try:
+            self._write(sent, _timed(settled, at - sent.at, at))
+        finally:
+            self.purse.release(sent.held)
 
     def _write(self, sent: Sent, settled: Settled) -> None:
         self._book(sent, settled)

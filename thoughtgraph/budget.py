@@ -161,6 +161,11 @@ class Purse:
         self.holders += 1
         return True
 
+    def take(self, cost: Usage) -> None:
+        """Hold `cost` whether it fits or not: for whoever gives back as much in the same moment."""
+        self.held += cost
+        self.holders += 1
+
     def settle(self, held: Usage, spent: Usage) -> None:
         """Exchange a reservation for what it came to."""
         self.spent += spent

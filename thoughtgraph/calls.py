@@ -30,6 +30,9 @@ from thoughtgraph.trace import Found, Noted, Sent
 FEW = 32
 """The fewest tokens that a reply is asked for with, where the budget has no more; an eighth of what it may have."""
 
+LEAST = -1e9
+"""What a log-probability of minus infinity is kept as: JSON knows no infinity."""
+
 MARKED = 1000
 """So many prompters are remembered by their marks."""
 
@@ -71,7 +74,10 @@ class Calls:
         if model is None:
             raise no_model(role)
         if id(model) not in self._lines:
-            self._lines[id(model)] = Line.to(model)
+            line = self._lines[id(model)] = Line.to(model)
+            for about, name, _ in self.noted:  # what the server refused before the run was resumed
+                if name == model.name:
+                    line.lacks(about)
         return self._lines[id(model)]
 
     def known(self, psi: object) -> str:
@@ -87,6 +93,11 @@ class Calls:
         if (about, model, where) not in self.noted and self._tell is not None:
             self.noted.add((about, model, where))
             self._tell(Noted(about, model, text, where, self.books.clock()))
+
+    @property
+    def silent(self) -> bool:
+        """Whether the last that was heard of a provider is that it did not answer."""
+        return self._streak > 0
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
@@ -162,6 +173,7 @@ class Calls:
         line.lacks(error.parameter)
         question.request, notes = fitted(question.wanted, line.can)
         errand.request, errand.n = question.request, 1 if line.alone else errand.n
+        errand.bound = errand.request.bound
         if line.alone:
             notes.append(("n", ALONE))
         for about, text in notes:
@@ -217,7 +229,7 @@ class Calls:
         n, limit = await self.purse.reserve(*errand.worst, errand.n)
         if not n and limit in ("tokens", "usd"):
             n = await self._squeezed(errand)
-        errand.limit, errand.tried = limit or "", n
+        errand.limit, errand.tried = limit or errand.limit, n
         if n < errand.n:
             question.short = limit or question.short
         return self._sent(errand, n) if n else None
@@ -280,7 +292,9 @@ def _kept(reply: Reply, question: Question) -> Reply:
     """A reply as it is kept: fit to be stored, and cut off here where the server could not."""
     stop = () if question.request.stop else question.wanted.stop
     text = clean(reply.text)
-    reply = reply if text is reply.text else Reply(text, reply.finish, reply.logprobs)
+    if text is not reply.text or not reply.finish.isascii() or reply.logprobs:
+        said = tuple((clean(token), max(LEAST, min(0.0, value))) for token, value in reply.logprobs)
+        reply = Reply(text, clean(reply.finish), said)
     return cut_at(reply, stop) if stop else reply
 
 

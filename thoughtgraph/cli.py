@@ -426,7 +426,8 @@ def _show(run: str, events: list[Event], ledger: Mapping[str, Ledger], most: int
         _write(_line({**row, "notes": [note.text for note in notes], "graph": graph.to_json()}))
         return
     stopped = last if isinstance(last, Stopped) else None
-    thought = graph[stopped.thought] if stopped and stopped.thought else None
+    named = stopped.thought if stopped else None
+    thought = graph[named] if named and named in graph else None
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
     told = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]

@@ -27,7 +27,20 @@ from thoughtgraph.stepper import Stepper
 from thoughtgraph.store import Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
-from thoughtgraph.trace import Event, Expanded, Noted, Reason, Record, Resumed, Scored, Started, Stopped, fold
+from thoughtgraph.trace import (
+    Event,
+    Expanded,
+    Noted,
+    Reason,
+    Record,
+    Resumed,
+    Scored,
+    Started,
+    Stopped,
+    fold,
+    standing,
+    unanswered,
+)
 from thoughtgraph.verbs import Effect, Policy, Search
 
 DENIALS = 100
@@ -113,14 +126,18 @@ class Engine:
         check_request(self.task, self.policy, self.model, self.budget, self.models)
         self.store.claim(self.run)
         try:
-            events = self.store.events(self.run)
-            self._same(events)
+            recorded = standing(self.store.events(self.run))
+            self._same(recorded)
+            undone = unanswered(recorded)
+            resumed = Resumed(self.budget, undone=undone)
+            events = standing([*recorded, resumed])[:-1]
             records = self.store.records(self.run)
-            self.books.replay(records, {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial})
+            done = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
+            self.books.replay(records, done)
             self.purse.spent += _local(events, records)
             self.calls.noted = {(e.about, e.model, e.where) for e in events if isinstance(e, Noted)}
-            self._pending = Resumed(self.budget, self.books.clock())
-            self._ended = isinstance(events[-1], Stopped)
+            self._pending = replace(resumed, at=self.books.clock())
+            self._ended = isinstance(events[-1], Stopped) and not undone
             return await self._go(events)
         finally:
             self._let_go()
@@ -205,6 +222,8 @@ class Engine:
 
     async def _idle(self) -> None:
         self.store.flush()
+        if self.calls.cache is not None:
+            self.calls.cache.flush()
         self._wake = asyncio.get_running_loop().create_future()
         await self._wake
         self._wake = None
@@ -438,7 +457,12 @@ class Engine:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=GRACE)
+            _, left = await asyncio.wait(tasks, timeout=GRACE)
+            for task in left:  # a model that would not be cancelled: what it holds may be billed
+                task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            if left:
+                self.purse.lost += self.purse.held
+                self.purse.held = Usage()
         for _, _, task in self._arrived:
             if not task.cancelled():
                 task.exception()
@@ -488,8 +512,8 @@ class Engine:
         return replace(self.purse.spent + self.purse.lost, seconds=self.books.clock())
 
     def _hopeless(self) -> Exception | None:
-        """Why a run without an answer never had a chance: no call was answered, or an action or critic never worked."""
-        if self.calls.error and not self.books.successes:
+        """Why a run without an answer had no chance: no call was answered (any more), or a part of it never worked."""
+        if self.calls.error and (self.calls.silent or not self.books.successes):
             return self.calls.error
         return next((error for role, error in self._broken.items() if role not in self._worked), None)
 

@@ -11,8 +11,11 @@ from thoughtgraph.model import Capabilities, Model, Price, Request, capabilities
 from thoughtgraph.pace import Pace, pace_of
 from thoughtgraph.trace import Sent
 
-REDRAW = 1 << 40
-"""Where the indices of redraws begin in the cache: behind all that an effect may ask for at first."""
+AGAIN = 1 << 20
+"""How far apart the indices of draws lie for one effect that asks the same thing twice."""
+
+REDRAW = AGAIN // 2
+"""Where the indices of redraws begin: behind all that may be asked for at first."""
 
 
 @dataclass(eq=False)
@@ -43,7 +46,7 @@ class Line:
 
     def lacks(self, parameter: str) -> None:
         """The server has refused a setting: it is not sent again."""
-        if hasattr(self.can, parameter):
+        if getattr(self.can, parameter, None) is True:
             self.can = replace(self.can, **{parameter: False})
         self.alone = self.alone or not self.can.n
 

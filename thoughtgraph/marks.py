@@ -69,7 +69,8 @@ def _called(thing: object, seen: Seen) -> str:
         told = ", ".join(_mark(part, seen) for part in (partial.func, partial.args, partial.keywords))
         return f"partial({told})"
     if isinstance(thing, type):
-        return f"{thing.__module__}.{thing.__qualname__}"
+        form = f"#{short(repr(cast('Any', thing).model_json_schema()))}" if hasattr(thing, "model_json_schema") else ""
+        return f"{thing.__module__}.{thing.__qualname__}{form}"
     return f"cached {_mark(inside, seen)}" if (inside := _wrapped(thing)) is not thing else ""
 
 

@@ -58,12 +58,17 @@ class Request:
         seen = sum(image.tokens for m in self.messages for image in m.images)
         return said + seen + (len(json.dumps(self.schema.body)) + 64 if self.schema else 0)
 
-    def mark(self, model: str) -> str:
-        """A short hash of all that shapes the reply: how a journalled call is known again."""
+    @property
+    def content(self) -> list[Json]:
+        """All that shapes the reply, as JSON data."""
         said = [[m.role, m.content, *(image.url for image in m.images)] for m in self.messages]
         rare = [self.seed, self.schema and self.schema.body, self.logprobs]
-        body = [model, said, self.max_tokens, self.temperature, self.stop, *(rare if any(rare) else ())]
-        return hashlib.blake2s(json.dumps(body).encode(), digest_size=8).hexdigest()
+        asked = [said, self.max_tokens, self.temperature, self.stop]
+        return asked if rare == [None, None, False] else [*asked, *rare]
+
+    def mark(self, model: str) -> str:
+        """A short hash of all that shapes the reply: how a journalled call is known again."""
+        return hashlib.blake2s(json.dumps([model, *self.content]).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,8 @@ class Model(Protocol):
     where it cannot.
 
     A model may say more of itself, and where it does not, something is assumed: `capabilities` (all is possible),
-    `endpoint`, which names the server whose rate limit and cache its calls share (by default its name), and
+    `endpoint`, which names the server whose rate limit and cache its calls share (by default its name), `settings`,
+    JSON data on what else shapes its replies (thinking, say; by default nothing), and
     `async count(request) -> int | None`, the exact number of the prompt's tokens (by default their bound is used).
     """
 

@@ -8,6 +8,7 @@ is its rate: exactly, and whatever the latency. That is all that is learnt here;
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -222,17 +223,13 @@ class Pace:
         self._arm()
 
 
+_lock = threading.Lock()
 _paces: dict[asyncio.AbstractEventLoop, dict[str, Pace]] = {}
 
 
 def pace_of(endpoint: str) -> Pace:
     """The pace of an endpoint in the running event loop: one for all runs in it."""
-    loop = asyncio.get_running_loop()
-    if loop not in _paces:
-        for dead in [old for old in _paces if old.is_closed()]:
+    with _lock:
+        for dead in [loop for loop in _paces if loop.is_closed()]:
             del _paces[dead]
-        _paces[loop] = {}
-    here = _paces[loop]
-    if endpoint not in here:
-        here[endpoint] = Pace()
-    return here[endpoint]
+        return _paces.setdefault(asyncio.get_running_loop(), {}).setdefault(endpoint, Pace())

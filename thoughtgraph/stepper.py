@@ -15,7 +15,7 @@ from inspect import iscoroutine
 from typing import Any
 
 from thoughtgraph.thought import Thought
-from thoughtgraph.verbs import ALL, BLOCK, Effect, Gather, Next, Search
+from thoughtgraph.verbs import BLOCK, Effect, Gather, Next, Search
 
 RULE = (
     "a policy may await only its search (expand, score, gather, next): put I/O, sleeping and other awaitables in a "
@@ -227,7 +227,7 @@ def _drawn(effect: Effect, drawn: Counter[tuple[str, ...]]) -> tuple[int, ...]:
     places = [(effect.name, id) for id in ids] if effect.verb == "score" else [(effect.name, *ids)]
     first = tuple(drawn[place] for place in places)
     for place in places:
-        drawn[place] += effect.n if effect.verb == "expand" and effect.n < ALL else BLOCK
+        drawn[place] += BLOCK
     return first
 
 

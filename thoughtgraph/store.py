@@ -464,7 +464,8 @@ class SQLiteStore:
         return {"$text": self.keep(content)} if _long(content) else content
 
     def _reply(self, reply: Reply) -> Reply:
-        return Reply("", f"$text {self.keep(reply.text)} {reply.finish}") if _lengthy(reply) else reply
+        kept = f"$text {self.keep(reply.text)} {reply.finish}" if _lengthy(reply) else ""
+        return Reply("", kept, reply.logprobs) if kept else reply
 
     def _lengthen(self, item: Any) -> Any:
         if isinstance(item, Expanded):
@@ -485,7 +486,7 @@ class SQLiteStore:
         if not reply.finish.startswith("$text "):
             return reply
         _, hash, finish = reply.finish.split(" ", 2)
-        return Reply(self.text(hash), finish)
+        return Reply(self.text(hash), finish, reply.logprobs)
 
 
 def _kept(content: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -80,10 +80,15 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The run goes on after a stop or a crash, with this budget as its new total."""
+    """The run goes on after a stop or a crash, with this budget as its new total.
+
+    `undone` are the keys of effects that had come to nothing because no provider answered: they are performed again,
+    as if they had never been told.
+    """
 
     budget: Budget
     at: float = 0.0
+    undone: tuple[str, ...] = ()
     kind: Literal["resumed"] = "resumed"
 
 
@@ -199,9 +204,34 @@ def fold(graph: ThoughtGraph, event: Event) -> None:
             graph.judge(id, score)
 
 
+def standing(events: Iterable[Event]) -> list[Event]:
+    """The events that hold: without those that a later resume has undone."""
+    kept = list[Event]()
+    for event in events:
+        if isinstance(event, Resumed) and event.undone:
+            gone = set(event.undone)
+            kept = [e for e in kept if not (isinstance(e, Expanded | Scored) and e.key in gone)]
+        kept.append(event)
+    return kept
+
+
+def unanswered(events: Sequence[Event]) -> tuple[str, ...]:
+    """The last effects of a failed run that brought nothing because no call was answered, by key, the latest first."""
+    end, keys = events[-1], list[str]()
+    if not isinstance(end, Stopped) or end.reason != "failed":
+        return ()
+    for event in reversed(events):
+        if isinstance(event, Expanded | Scored) and not event.partial:
+            outcomes = event.outcomes or {}
+            if not outcomes.get("failed") or outcomes.get("ok"):
+                break
+            keys.append(event.key)
+    return tuple(keys)
+
+
 def graph_of(events: Iterable[Event], key: Callable[[Json], Hashable] | None = None) -> ThoughtGraph:
     """The graph that recorded events add up to. Cut-short events count until another version of them follows."""
-    events = list(events)
+    events = standing(events)
     latest = {e.key: e for e in events if isinstance(e, Expanded | Scored)}
     graph: ThoughtGraph | None = None
     for event in events:
@@ -286,7 +316,7 @@ def ledger_of(records: Iterable[Record]) -> dict[str, Ledger]:
     """The books that recorded calls add up to, by roles; what was sent and never settled counts at its reservation."""
     records = list(records)
     sent = {record.id: record for record in records if isinstance(record, Sent)}
-    settled = [record for record in records if isinstance(record, Settled)]
+    settled = [record for record in records if isinstance(record, Settled) and record.id in sent]
     open_ids = sent.keys() - {record.id for record in settled}
     settled += [Settled(id, (), sent[id].held, "unsettled", lost=True) for id in sorted(open_ids)]
     ledger = {record.role: Ledger() for record in records if isinstance(record, Sent | Found)}

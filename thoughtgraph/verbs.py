@@ -16,8 +16,8 @@ from thoughtgraph.thought import Json, Score, Thought
 
 T = TypeVar("T")
 
-BLOCK = 1 << 20
-"""How many numbers of draws an effect takes that does not say how many it wants."""
+BLOCK = 1 << 30
+"""How many numbers of draws each effect has to itself: more than any generator or critic asks for."""
 
 ALL = 1 << 30
 """The `n` of an expansion that takes all the action has to offer: its legal moves, its proposals, its own width."""

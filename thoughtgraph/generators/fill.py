@@ -45,7 +45,10 @@ class Fill:
             self.prompter, form, self.width if n >= ALL else n,
             model=self.model, max_tokens=self.max_tokens, temperature=self.temperature,
         )  # fmt: skip
-        return [Draft(self._content(one.model_dump(mode="json")), done=True) for one in filled]
+        return [
+            Draft(self._content(one.model_dump(mode="json", by_alias=True, round_trip=True)), done=True)
+            for one in filled
+        ]
 
     def _content(self, told: Json) -> Json:
         return {"text": told["reasoning"], "answer": told["answer"]} if self.reasoned else {"answer": told}

@@ -149,6 +149,11 @@ class Anthropic:
     def _official(self) -> bool:
         return self._endpoint.host == "api.anthropic.com"
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """What else shapes its replies: how long it thinks."""
+        return {"thinking": self.thinking}
+
     async def __call__(self, request: Request, n: int) -> Completion:
         """One attempt at one draw, whatever `n` is."""
         refuse(request, self.capabilities, self.name)

@@ -6,6 +6,7 @@ Plain aiohttp, because a search keeps hundreds of requests in flight and an SDK 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -98,6 +99,11 @@ class Compatible:
     def endpoint(self) -> str:
         """The server: its rate limits and its cache are of all the models that it serves."""
         return self._endpoint.shown
+
+    @property
+    def settings(self) -> str:
+        """What else shapes its replies: what the base URL asks for behind its path, which is not shown."""
+        return hashlib.blake2s(self._url.query_string.encode(), digest_size=8).hexdigest()
 
     async def __call__(self, request: Request, n: int) -> Completion:
         """One attempt at `n` draws."""

@@ -98,6 +98,11 @@ class OpenAI:
 
         return self.api == "responses" or (self.api is None and self._official and tables.responses_only(self.model))
 
+    @property
+    def settings(self) -> dict[str, bool]:
+        """What else shapes its replies: which of the two calls they come by."""
+        return {"responses": self._responses}
+
     async def __call__(self, request: Request, n: int) -> Completion:
         """One attempt at `n` draws; by the Responses call, at one."""
         client = await self._clients.get()

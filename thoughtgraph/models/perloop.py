@@ -29,7 +29,7 @@ class PerLoop(Generic[T]):
     async def _begin(self) -> T:
         """Make the client, once, however many ask for the first one at the same time."""
         here = asyncio.get_running_loop()
-        for loop in [loop for loop in (*self._held, *self._coming) if loop.is_closed()]:
+        for loop in [loop for loop in (*list(self._held), *list(self._coming)) if loop.is_closed()]:
             self._held.pop(loop, None)
             self._coming.pop(loop, None)
         async with self._coming.setdefault(here, asyncio.Lock()):
