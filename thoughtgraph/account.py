@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from thoughtgraph.cache import content_key
@@ -193,7 +192,7 @@ class Account:
         first = self._first(part) + at + AGAIN * (self._asked[name] - 1)
         question = Question(
             self.key, self.role, f"{name}.{self._asked[name]}", line, wanted, request, n, first,
-            self._cache_key(line, wanted, request), partial(self.where, part),
+            self._cache_key(line, wanted, request), self.where,
         )  # fmt: skip
         self._questions.append(question)
         return question

@@ -102,7 +102,7 @@ class Attempt:
     async def _ask(self, sent: Sent) -> Completion:
         if self.pace:
             self._tickets[sent.id] = self.line.pace.went()
-        completion = await self.line.model(self.errand.request, self.sent.n)
+        completion = await self.line.ask(self.errand.request, self.sent.n)
         if not completion.replies:
             name = self.line.model.name
             raise Unavailable(f"{name} sent no choices", cause="empty choices", maybe_billed=True)

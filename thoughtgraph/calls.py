@@ -200,7 +200,7 @@ class Calls:
             self.books.gave_up(errand.sent, errand.tried)
         self.error, self._streak = _placed(error, question), self._streak + 1
         if error.cause == "context too long":
-            self.note(error.cause, question.line.model.name, str(self.error), question.where())
+            self.note(error.cause, question.line.model.name, str(self.error), question.thought)
         wait = error.retry_after if isinstance(error, Unavailable) else None
         if wait is not None and wait > self.retry.patience:
             self.abort(ModelError(f"{error}; it asks to wait {wait:g} s: resume the run after that", cause=error.cause))
@@ -304,7 +304,7 @@ def _placed(error: ModelError, question: Question) -> ModelError:
         return error
     long = sum(len(message.content) for message in question.request.messages)
     told = (
-        f"{error}; the prompt of {question.role!r} for the thought {question.where()} has {long} characters: shorten "
+        f"{error}; the prompt of {question.role!r} for the thought {question.thought} has {long} characters: shorten "
         "what leads there (its thoughts, the passages), or name a model with a longer context"
     )
     return ModelError(told, cause=error.cause)

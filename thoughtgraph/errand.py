@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from thoughtgraph.budget import Usage
 from thoughtgraph.deadline import Latency, latency_of
-from thoughtgraph.model import Capabilities, Model, Price, Request, capabilities, endpoint
+from thoughtgraph.model import Capabilities, Completion, Model, Price, Request, capabilities, endpoint
 from thoughtgraph.pace import Pace, pace_of
 from thoughtgraph.trace import Sent
 
@@ -27,6 +27,8 @@ class Line:
     endpoint: str
     pace: Pace
     price: Price | None
+    ask: Callable[[Request, int], Awaitable[Completion]]
+    """The model's call; without a time-out of its own, where it has such a one."""
     alone: bool
     """It gives one draw a request, whatever is asked."""
     latencies: dict[str, Latency] = field(default_factory=dict[str, Latency])
@@ -35,8 +37,8 @@ class Line:
     def to(cls, model: Model) -> Line:
         """The line to `model`, from the running event loop."""
         can, where = capabilities(model), endpoint(model)
-        price = None if model.price is None else model.price
-        return cls(model, can, where, pace_of(where), price, alone=not can.n)
+        ask = getattr(model, "untimed", model)
+        return cls(model, can, where, pace_of(where), model.price, ask, alone=not can.n)
 
     def latency(self, role: str) -> Latency:
         """How long the requests of one role take here."""
@@ -68,8 +70,8 @@ class Question:
     n: int
     first: int = 0
     cache_key: str = ""
-    where: Callable[[], str] = str
-    """Which thought it is about, in words."""
+    where: Callable[[int], str] = str
+    """Which thought a part of the effect is about, in words."""
     short: str = ""
     """The limit that kept a draw from being asked for; "" if none did."""
     failed: int = 0
@@ -79,6 +81,11 @@ class Question:
     def mark(self) -> str:
         """The hash of what is asked."""
         return self.part.split(".")[1]
+
+    @property
+    def thought(self) -> str:
+        """The thought that it is about, in words."""
+        return self.where(int(self.part.partition(".")[0]))
 
     @property
     def text(self) -> str:

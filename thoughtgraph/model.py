@@ -163,7 +163,8 @@ class Model(Protocol):
 
     A model may say more of itself, and where it does not, something is assumed: `capabilities` (all is possible),
     `endpoint`, which names the server whose rate limit and cache its calls share (by default its name), `settings`,
-    JSON data on what else shapes its replies (thinking, say; by default nothing), and
+    JSON data on what else shapes its replies (thinking, say; by default nothing), `untimed`, the same call without a
+    time-out of its own, for the engine keeps the time (by default the call itself), and
     `async count(request) -> int | None`, the exact number of the prompt's tokens (by default their bound is used).
     """
 

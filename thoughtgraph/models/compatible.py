@@ -107,10 +107,17 @@ class Compatible:
 
     async def __call__(self, request: Request, n: int) -> Completion:
         """One attempt at `n` draws."""
-        limit = self._learned[0] if self._learned else self.tokens_field
         try:
             async with asyncio.timeout(request.timeout):
-                code, headers, raw = await self._post(sent(asked(request, n, self.model, limit)))
+                return await self.untimed(request, n)
+        except TimeoutError:
+            raise status.timed_out(self._endpoint, request.timeout) from None
+
+    async def untimed(self, request: Request, n: int) -> Completion:
+        """The same for a caller who keeps the request's time."""
+        limit = self._learned[0] if self._learned else self.tokens_field
+        try:
+            code, headers, raw = await self._post(sent(asked(request, n, self.model, limit)))
         except _NOT_SENT as error:
             raise status.unreachable(self._endpoint, error) from None  # it shows the proxy's password
         except TimeoutError:
