@@ -151,9 +151,19 @@ class Aliased(BaseModel):
     full_name: str = Field(alias="name")
 
 
-@pytest.mark.parametrize(
-    ("form", "reply"), [(Aliased, '{"name": "Ada"}'), (RootModel[str], '"Ada"'), (RootModel[list[int]], "[1, 2]")]
-)
+class Otherwise(BaseModel):
+    """A form that is written under another name than it is read by."""
+
+    name: str = Field(serialization_alias="full_name")
+
+
+FORMS = [
+    (Aliased, '{"name": "Ada"}'), (Otherwise, '{"name": "Ada"}'), (RootModel[str], '"Ada"'),
+    (RootModel[list[int]], "[1, 2]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "reply"), FORMS)
 def test_whatever_pydantic_can_read_is_an_answer(form: type[BaseModel], reply: str):
     model = Wire(lambda number, request, n: reply)
     result = tg.solve("Who?", model=model, policy="direct", returns=form, budget=tg.Budget(calls=4))
@@ -378,6 +388,37 @@ async def test_a_run_that_an_outage_ended_goes_on_where_the_provider_fell_silent
     assert (third.answer, len(up.seen)) == (again.answer, 2 - good)
 
 
+async def test_an_honest_end_is_no_failure_though_its_last_call_was_refused():
+    def answer(number: int, request: Request, n: int) -> object:
+        return tg.ModelError("too long", cause="context too long") if number else "first"
+
+    result = await run(tg.Task("ask", actions=asking(1).actions, claim=lambda path: None), Wire(answer), level)
+    assert (result.reason, result.outcomes) == ("exhausted", {"ok": 1, "failed": 1})
+
+
+async def test_the_books_of_an_outage_are_the_same_however_often_it_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("thoughtgraph.retry._wait", lambda state: 0.0)
+    store, budget, task = tg.MemoryStore(), tg.Budget(calls=5), asking(2)
+    down = Wire(lambda number, request, n: tg.Unavailable("down", cause="503"))
+    with pytest.raises(tg.RunFailed):
+        await run(task, down, store=store, budget=budget, retry=Retry(attempts=1))
+    for _ in range(2):
+        with pytest.raises(tg.RunFailed):
+            await Engine(task, one, store=store, run="r", model=down, budget=budget, retry=Retry(attempts=1)).resume()
+    up = Wire(lambda number, request, n: f"{number}")
+    seen = [await Engine(task, one, store=store, run="r", model=up, budget=budget).resume() for _ in range(3)]
+    assert [result.usage.calls for result in seen] == [2, 2, 2]
+    assert tg.trace.ledger_of(store.records("r"))["step"].calls == 2
+
+
+async def test_a_model_that_wraps_another_is_called_by_its_own_call():
+    class Quiet(tg.models.Compatible):
+        async def __call__(self, request: Request, n: int) -> Completion:
+            return Completion((Reply("wrapped"),), 1, 1)
+
+    assert (await run(asking(1), Quiet("m", "http://127.0.0.1:9/v1"))).answer == "wrapped"
+
+
 async def test_a_key_that_was_refused_costs_no_call_once_it_is_right():
     store = tg.MemoryStore()
     with pytest.raises(tg.RunFailed, match="wrong key"):
@@ -525,6 +566,27 @@ async def test_what_the_server_refused_before_a_stop_is_known_after_it():
     again = await Engine(task, twice, store=store, run="r", model=model, budget=tg.Budget(calls=9)).resume()
     assert len(model.seen) - seen == 2
     assert again.usage.calls == 8
+
+
+async def test_draws_that_were_asked_for_before_the_refusal_are_found_again():
+    """Four draws of one question, asked for with a temperature; the server refuses it, and gives them one by one."""
+
+    def answer(number: int, request: Request, n: int) -> object:
+        if request.temperature is not None:
+            return Unsupported("no temperature here", parameter="temperature")
+        return [f"{number}"] if number < 4 else late(5, "never")
+
+    store, task, model = tg.MemoryStore(), asking(4, temperature=0.7), Wire(answer)
+    work = asyncio.ensure_future(run(task, model, store=store, budget=tg.Budget(calls=9), retry=Retry(hedge=False)))
+    await asyncio.sleep(0.1)
+    work.cancel()
+    await asyncio.wait([work])
+    paid = sum(len(r.replies) for r in store.records("r") if isinstance(r, Settled))
+    up = Wire(lambda number, request, n: [f"new {number}"] * n)
+    again = await Engine(task, one, store=store, run="r", model=up, budget=tg.Budget(calls=99)).resume()
+    assert paid >= 2
+    assert sum(n for _, n in up.seen) == 4 - paid
+    assert len(again.graph.children(again.graph.root)) == 4
 
 
 async def test_odd_endings_and_endless_logprobs_can_be_stored(tmp_path: Path):

@@ -13,7 +13,7 @@ from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
 from thoughtgraph.errand import AGAIN, Line, Question
-from thoughtgraph.errors import Unparsable
+from thoughtgraph.errors import TaskError, Unparsable
 from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
 from thoughtgraph.outcomes import judge
@@ -118,17 +118,22 @@ class Account:
         assert task is not None
         self._asking.add(task)
         try:
-            if not wanted.temperature or line.can.temperature:
+            if not wanted.temperature or line.can.temperature or self._began_together(part, line, wanted):
                 return await self._group(self._question(part, line, wanted, n, 0), n, parse, mend=form is not None)
             return await self._varied(part, line, wanted, n, parse)
         finally:
             self._asking.discard(task)
 
+    def _began_together(self, part: int, line: Line, wanted: Request) -> bool:
+        """Whether draws of one question are in the journal: the server's refusal came after they were asked for."""
+        prefix = f"{part}.{wanted.mark(line.model.name)}."
+        return any(draw > 0 and name.startswith(prefix) for name, draw in self.calls.books.answered(self.key))
+
     async def _varied(
         self, part: int, line: Line, wanted: Request, n: int, parse: Callable[[str], T]
     ) -> list[tuple[Reply, T]]:
         """One question for each draw, each from an angle of its own, where no temperature sets the draws apart."""
-        first = self._first(part) // BLOCK
+        first = self._first(part) // BLOCK * n
         requests = [_angled(wanted, ANGLES[(first + i) % len(ANGLES)]) for i in range(n)]
         questions = [self._question(part, line, request, 1, i) for i, request in enumerate(requests)]
         mend = wanted.schema is not None
@@ -164,7 +169,7 @@ class Account:
         """Say once what a reply looked like that could not be used: to a person that says most."""
         about = f"unparsable {self.role}"
         if (about, "", "") not in self.calls.noted:
-            why = " ".join(_fault(reply, parse).split())
+            why = shortened(_fault(reply, parse), 200)
             self.calls.note(about, "", f"{why}; the reply was: {shortened(reply.text, 200)}")
 
     async def _mended(self, question: Question, bad: Sequence[Reply], parse: Callable[[str], object]) -> list[Reply]:
@@ -209,7 +214,11 @@ class Account:
             return ""
         seed = None if request.temperature == 0 else self.calls.seed
         settings = getattr(line.model, "settings", None)
-        return content_key([line.model.name, line.endpoint, settings, wanted.content, self.role, seed])
+        try:
+            return content_key([line.model.name, line.endpoint, settings, wanted.content, self.role, seed])
+        except (TypeError, ValueError) as error:
+            told = f"the settings of {line.model.name} are {settings!r:.80} ({error})"
+            raise TaskError(f"{told}: expected JSON data, for they are part of the cache's key") from None
 
 
 async def _gathered(parts: Sequence[Any]) -> list[Any]:

@@ -229,7 +229,7 @@ def estimate(
     used = _used(built, how)
     return foreseen(
         built, as_policy(how.get("policy"), built), model=used,
-        models=as_models(how.get("models"), used, url, how.get("price")),
+        models=as_models(how.get("models"), used, url),
         budget=budget or _default(used), seed=how.get("seed", 0), reply_tokens=reply_tokens, simulations=simulations,
     )  # fmt: skip
 
@@ -273,23 +273,15 @@ def _made(backend: str, name: str, base_url: str | None, price: Price | None) ->
     return getattr(models, kind)(name, **said, **({"base_url": url} if url else {}))
 
 
-def as_models(
-    models: Mapping[str, Model | str] | None, main: Model | None, base_url: str | None, price: Price | None = None
-) -> dict[str, Model]:
-    """The models of single roles, by name or as they are.
-
-    Those of the main model's backend are at its base URL; `price` is that of those whose own is not known.
-    """
+def as_models(models: Mapping[str, Model | str] | None, main: Model | None, base_url: str | None) -> dict[str, Model]:
+    """The models of single roles, by name or as they are; those of the main model's backend are at its base URL."""
     if models is not None and not isinstance(models, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"models= is {models!r:.80}: expected models by role, as in {{'value': 'openai:gpt-5-mini'}}")
     backend = main.name.partition(":")[0] if main else ""
     made = dict[str, Model]()
     for role, model in (models or {}).items():
         url = base_url if isinstance(model, str) and model.partition(":")[0] == backend else None
-        one = as_model(model, url)
-        if isinstance(model, str) and one is not None and one.price is None:
-            one = as_model(model, url, price)
-        if one is not None:
+        if (one := as_model(model, url)) is not None:
             made[role] = one
     return made
 
@@ -409,7 +401,7 @@ def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     with _opened(how.get("store")) as kept:
         engine = Engine(
             task, as_policy(how.get("policy"), task), store=kept, run=new_run(), model=used,
-            models=as_models(how.get("models"), used, url, price), budget=budget or _default(used),
+            models=as_models(how.get("models"), used, url), budget=budget or _default(used),
             seed=how.get("seed", 0), retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -426,13 +418,13 @@ def _again(run: str, **how: Unpack[Again]) -> _Run:
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
         recipe: dict[str, Json] = started.recipe or {}
         built = how.get("task") or _rebuilt(run, recipe, how.get("returns"))
-        url, price = how.get("base_url") or _known_url(run, recipe), how.get("price") or _price(recipe)
-        named = model or _model_text(run, recipe)
+        named, price = model or _model_text(run, recipe), how.get("price") or _price(recipe)
+        url = how.get("base_url") or (_known_url(run, recipe) if isinstance(named, str) else None)
         used = as_model(named, url, price) if named else None
         last = next((e.budget for e in reversed(events) if isinstance(e, Started | Resumed)), started.budget)
         engine = Engine(
             built, as_policy(policy or _recorded(run, recipe, built), built), store=kept, run=run, model=used,
-            models=as_models(how.get("models") or _others(run, recipe), used, url, price),
+            models=as_models(how.get("models") or _others(run, recipe), used, url),
             budget=_total(how.get("budget"), last), seed=started.seed, retry=how.get("retry"),
             cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
@@ -452,8 +444,9 @@ def _known_url(run: str, recipe: Mapping[str, Json]) -> str | None:
     from thoughtgraph.models.endpoint import Endpoint
 
     url: str | None = recipe.get("base_url")
-    official = ("https://api.openai.com/v1", "https://api.anthropic.com", os.environ.get("OPENAI_BASE_URL"))
-    if url and url not in official and url != os.environ.get("ANTHROPIC_BASE_URL") and not Endpoint("", url).loopback:
+    own = (os.environ.get("OPENAI_BASE_URL"), os.environ.get("ANTHROPIC_BASE_URL"))
+    known = {known.rstrip("/") for known in ("https://api.openai.com/v1", "https://api.anthropic.com", *own) if known}
+    if url and str(url).rstrip("/") not in known and not Endpoint("", str(url)).loopback:
         raise ReplayMismatch(
             f"run {run} was made with the server {url!r:.200}, and your key would go there: say so again, as in "
             "resume(..., base_url=...) or --base-url"
@@ -610,7 +603,8 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-os.register_at_fork(after_in_child=_loop.cache_clear)  # threads do not survive a fork
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_loop.cache_clear)  # threads do not survive a fork
 
 
 def _blocking(run: _Run) -> Result:

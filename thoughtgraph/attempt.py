@@ -76,6 +76,8 @@ class Attempt:
             outside = isinstance(error, asyncio.CancelledError) and self._task.cancelling() > cancelling + self._cut
             if self._cut and not outside:
                 return self._over(cancelling)
+            if self._cut:
+                self._task.uncancel()
             raise
         finally:
             self._waiting = False
@@ -139,7 +141,7 @@ class Attempt:
     def _late(self, since: float) -> None:
         """Time is up; or a deadline has passed: double the request, if allowance and budget have room."""
         now = self._loop.time()
-        if now - self._began >= self.errand.request.timeout:
+        if self._cut or now - self._began >= self.errand.request.timeout:
             self._stop_waiting()
             return
         late = self.latency.left(now - since) <= 0  # if not, the answers that others got meanwhile have moved it

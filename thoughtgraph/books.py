@@ -11,7 +11,7 @@ from thoughtgraph.errors import StoreError
 from thoughtgraph.model import Completion, Price, Reply
 from thoughtgraph.outcomes import cut
 from thoughtgraph.store import Store
-from thoughtgraph.trace import Found, Ledger, Record, Sent, Settled
+from thoughtgraph.trace import GAVE_UP, Found, Ledger, Record, Sent, Settled, made_anew
 
 Place = tuple[str, int]
 """Where a reply belongs within its effect: a part, and a draw of it."""
@@ -57,16 +57,16 @@ class Books:
         Replies to effects that are `done`, by their keys, are not needed again. Calls that came to nothing in others
         are made anew, and do not count.
         """
-        sent = {record.id: record for record in records if isinstance(record, Sent)}
+        sent, void = {record.id: record for record in records if isinstance(record, Sent)}, made_anew(records)
         for record in records:
-            if isinstance(record, Settled) and record.id not in sent:
-                raise StoreError(f"run {self.run} holds a reply to a request that it never sent: the store is damaged")
-            if isinstance(record, Settled) and record.cause == "gave up" and sent[record.id].key not in done:
-                continue
-            if isinstance(record, Settled):
-                self._book(sent[record.id], record, keep=sent[record.id].key not in done)
-            elif isinstance(record, Found):
+            if isinstance(record, Found):
                 self._take(record, keep=record.key not in done)
+            elif isinstance(record, Settled):
+                if record.id not in sent:
+                    raise StoreError(f"run {self.run} holds a reply to a request that it never sent: it is damaged")
+                needed = sent[record.id].key not in done
+                if record.cause != GAVE_UP or not (needed or record.id in void):
+                    self._book(sent[record.id], record, keep=needed)
         for id in sent.keys() - {record.id for record in records if isinstance(record, Settled)}:
             self.purse.lost += sent[id].held
             self._note_lost(sent[id])
@@ -105,7 +105,7 @@ class Books:
 
     def gave_up(self, sent: Sent, calls: int) -> None:
         """The last attempt at a request failed: its draws were calls, and came to nothing."""
-        self._write(sent, Settled(sent.id, (), Usage(calls=calls), "gave up", at=self.clock()))
+        self._write(sent, Settled(sent.id, (), Usage(calls=calls), GAVE_UP, at=self.clock()))
 
     def unsettled(self, sent: Sent) -> None:
         """Cancelled in flight: the reservation counts in full, and the journal says so by its silence."""

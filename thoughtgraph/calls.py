@@ -97,7 +97,7 @@ class Calls:
     @property
     def silent(self) -> bool:
         """Whether the last that was heard of a provider is that it did not answer."""
-        return self._streak > 0
+        return self._streak > 0 and isinstance(self.error, Unavailable | Unauthorized)
 
     # -- drawing -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal, Protocol, TypeAlias
 
 from thoughtgraph.errors import at_least
@@ -15,6 +14,9 @@ from thoughtgraph.thought import Json
 
 Outcome = Literal["ok", "empty", "refused", "truncated", "unparsable", "failed", "abstained"]
 """What a draw came to."""
+
+DEAREST = 1e12
+"""No token costs a million dollars."""
 
 Logprobs: TypeAlias = tuple[tuple[str, float], ...]
 """The tokens of a draw with their natural-log probabilities, in order."""
@@ -115,8 +117,8 @@ class Price:
     def __post_init__(self) -> None:
         at_least(0, prompt=self.prompt, completion=self.completion, cached=self.cached, written=self.written)
         for name in ("prompt", "completion", "cached", "written"):
-            if (rate := getattr(self, name)) is not None and not isfinite(rate):
-                raise ValueError(f"{name} is {rate!r}: expected dollars per million tokens")
+            if (rate := getattr(self, name)) is not None and not (rate < DEAREST):  # nor is nan
+                raise ValueError(f"{name} is {rate!r:.40}: expected dollars per million tokens")
 
     def usd(self, prompt_tokens: int, completion_tokens: int, cached: int = 0, written: int = 0) -> float:
         """Dollars for this many tokens; `cached` and `written` are among the prompt's."""

@@ -189,6 +189,9 @@ class Found:
 
 Record: TypeAlias = Sent | Settled | Found
 
+GAVE_UP = "gave up"
+"""The cause of a record that says that no attempt at a request brought its draws."""
+
 
 def fold(graph: ThoughtGraph, event: Event) -> None:
     """Write one event into the graph: the only way in which a graph grows."""
@@ -216,14 +219,13 @@ def standing(events: Iterable[Event]) -> list[Event]:
 
 
 def unanswered(events: Sequence[Event]) -> tuple[str, ...]:
-    """The last effects of a failed run that brought nothing because no call was answered, by key, the latest first."""
+    """The last effects of a failed run in which calls were given up, by key, the latest first."""
     end, keys = events[-1], list[str]()
     if not isinstance(end, Stopped) or end.reason != "failed":
         return ()
     for event in reversed(events):
         if isinstance(event, Expanded | Scored) and not event.partial:
-            outcomes = event.outcomes or {}
-            if not outcomes.get("failed") or outcomes.get("ok"):
+            if not (event.outcomes or {}).get("failed"):
                 break
             keys.append(event.key)
     return tuple(keys)
@@ -312,11 +314,21 @@ class Ledger:
         return {**counts, "usd": self.usd, "retries": dict(self.retries), "seconds": latency}
 
 
+def made_anew(records: Iterable[Record]) -> set[int]:
+    """The ids of requests that were given up and whose draws were asked for again later on: those calls count once."""
+    sent = {record.id: record for record in records if isinstance(record, Sent) and not record.hedge}
+    places = {id: [(s.key, s.part, draw) for draw in range(s.draw, s.draw + s.n)] for id, s in sent.items()}
+    latest = {place: id for id in sorted(places) for place in places[id]}
+    return {id for id, asked in places.items() if any(latest[place] > id for place in asked)}
+
+
 def ledger_of(records: Iterable[Record]) -> dict[str, Ledger]:
     """The books that recorded calls add up to, by roles; what was sent and never settled counts at its reservation."""
     records = list(records)
     sent = {record.id: record for record in records if isinstance(record, Sent)}
+    void = made_anew(records)
     settled = [record for record in records if isinstance(record, Settled) and record.id in sent]
+    settled = [record for record in settled if not (record.cause == GAVE_UP and record.id in void)]
     open_ids = sent.keys() - {record.id for record in settled}
     settled += [Settled(id, (), sent[id].held, "unsettled", lost=True) for id in sorted(open_ids)]
     ledger = {record.role: Ledger() for record in records if isinstance(record, Sent | Found)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,22 @@ class Fill:
             self.prompter, form, self.width if n >= ALL else n,
             model=self.model, max_tokens=self.max_tokens, temperature=self.temperature,
         )  # fmt: skip
-        return [
-            Draft(self._content(one.model_dump(mode="json", by_alias=True, round_trip=True)), done=True)
-            for one in filled
-        ]
+        return [Draft(self._content(_told(form, one)), done=True) for one in filled]
 
     def _content(self, told: Json) -> Json:
         return {"text": told["reasoning"], "answer": told["answer"]} if self.reasoned else {"answer": told}
+
+
+def _told(form: type[BaseModel], one: BaseModel) -> Json:
+    """The form's data, under the names by which it reads itself again: those of the JSON, or of the fields."""
+    from pydantic import ValidationError
+
+    said = one.model_dump(mode="json", by_alias=True, round_trip=True)
+    try:
+        form.model_validate_json(json.dumps(said))
+    except ValidationError:
+        return one.model_dump(mode="json", by_alias=False, round_trip=True)
+    return said
 
 
 def _reasoned(form: type[BaseModel]) -> type[BaseModel]:

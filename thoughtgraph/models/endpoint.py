@@ -38,7 +38,7 @@ class Endpoint:
         except ValueError:  # brackets that do not close, a port that is none
             sound = False
         if not sound:
-            shown = re.sub(r"[^/\s]*@", "***@", self.base_url)
+            shown = re.sub(r".*@", "***@", self.base_url, flags=re.DOTALL).split("?")[0]
             raise ValueError(f"base_url is {shown!r}: expected something like http://localhost:8000/v1")
         self._hide(self._parts)
 
@@ -90,7 +90,7 @@ class Endpoint:
         variable = f"{self.key_env}_FILE"
         path = os.environ.get(variable, "").strip()
         if key := os.environ.get(self.key_env, "").strip() or (_read(path, variable) if path else ""):
-            self._secrets.update((key, *key.split()))
+            self._secrets.update(word for word in (key, *key.split()) if len(word) >= SHORT)
             if not (key.isascii() and key.isprintable()):  # a transport's own error would quote it
                 named = self.key_env if os.environ.get(self.key_env, "").strip() else variable
                 raise Unauthorized(f"the key in {named} is not plain text on one line: set it to the key alone")
@@ -130,8 +130,7 @@ class Endpoint:
     def scrub(self, text: str, limit: int = 300) -> str:
         """Text from outside made fit to print: no credentials, one line, printable, at most `limit` characters."""
         for secret in sorted(self._secrets, key=len, reverse=True):
-            if len(secret) >= SHORT:
-                text = text.replace(secret, "***")
+            text = text.replace(secret, "***")
         text = _KEY_LIKE.sub(r"\1***", text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[:limit] + "..."
