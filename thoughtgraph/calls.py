@@ -94,6 +94,11 @@ class Calls:
             self.noted.add((about, model, where))
             self._tell(Noted(about, model, text, where, self.books.clock()))
 
+    def retire(self) -> None:
+        """The run is over: nobody is told any more, so that it can go at once and need not wait for the collector."""
+        self.abort = self.books.abort = _nobody
+        self._tell = None
+
     @property
     def silent(self) -> bool:
         """Whether the last that was heard of a provider is that it did not answer."""
@@ -308,6 +313,10 @@ def _placed(error: ModelError, question: Question) -> ModelError:
         "what leads there (its thoughts, the passages), or name a model with a longer context"
     )
     return ModelError(told, cause=error.cause)
+
+
+def _nobody(error: Exception) -> None:
+    """Whom a run's errors concern when it is over."""
 
 
 async def side_by_side(*sends: Any) -> None:

@@ -547,6 +547,7 @@ class Engine:
         with contextlib.suppress(StoreError):
             self.store.flush()
         self.store.release(self.run)
+        self.calls.retire()
 
 
 def thought_id(key: str, number: int) -> str:

@@ -158,6 +158,7 @@ class Stepper:
         for part in join.strands:
             if part.index not in join.done:
                 self._withdraw(part, self.cancelled)
+        join.strands.clear()  # they point back to it, and would wait for the garbage collector together
         ready.append((join.strand, [join.done[index] for index in sorted(join.done)], None))
 
     def _broke(self, strand: Strand, error: BaseException, ready: deque[Any]) -> None:
