@@ -2,7 +2,7 @@
 
     python benchmarks/throughput.py [--latency-ms 50] [--repeat 3]
 
-Puzzles are solved side by side by tot and mcts over the OpenAI-compatible path. CPU is this process's alone (the server
+Puzzles are solved by tot and mcts over the OpenAI-compatible path, so many side by side at any time. CPU is this process's alone (the server
 is another one), after one warm-up; the figure is the median of the repetitions. In flight is what the server saw.
 """
 
@@ -22,23 +22,29 @@ import thoughtgraph as tg
 POLICIES = {"tot": "tot(breadth=5)", "mcts": "mcts(simulations=40, workers=8)"}
 
 
-async def solved(many: int, policy: str, model: tg.Model, store: tg.Store | None) -> tuple[int, int]:
-    """Requests sent and puzzles lost, of `many` puzzles side by side."""
+async def solved(
+    side: int, policy: str, model: tg.Model, store: tg.Store | None, total: int | None = None
+) -> tuple[int, int]:
+    """Requests sent and puzzles lost, of `total` puzzles, `side` of them side by side."""
+    left, requests, lost = iter(puzzles(0, total or side)), 0, 0
 
-    async def one(puzzle: str) -> tuple[int, int]:
-        task = tg.tasks.game24(puzzle, local=False)
-        result = await tg.asolve(task, policy=policy, model=model, store=store, budget=tg.Budget(calls=2000))
-        return result.usage.requests, result.reason == "failed"
+    async def worker() -> None:
+        nonlocal requests, lost
+        for puzzle in left:
+            task = tg.tasks.game24(puzzle, local=False)
+            result = await tg.asolve(task, policy=policy, model=model, store=store, budget=tg.Budget(calls=2000))
+            requests += result.usage.requests
+            lost += result.reason == "failed"
 
-    done = await asyncio.gather(*map(one, puzzles(0, many)))
-    return sum(requests for requests, _ in done), sum(lost for _, lost in done)
+    await asyncio.gather(*(worker() for _ in range(side)))
+    return requests, lost
 
 
-async def measured(many: int, policy: str, model: tg.Model, folder: str | None) -> tuple[float, float, int]:
+async def measured(side: int, policy: str, model: tg.Model, folder: str | None) -> tuple[float, float, int]:
     """CPU milliseconds a request, wall seconds, requests."""
-    store = tg.SQLiteStore(Path(folder) / f"{many}-{policy[:4]}-{time.monotonic_ns()}.db") if folder else None
+    store = tg.SQLiteStore(Path(folder) / f"{side}-{policy[:4]}-{time.monotonic_ns()}.db") if folder else None
     cpu, wall = time.process_time(), time.perf_counter()
-    requests, lost = await solved(many, policy, model, store)
+    requests, lost = await solved(side, policy, model, store, max(24, 5 * side))
     assert not lost, f"{lost} runs lost"
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     if store:
@@ -48,21 +54,22 @@ async def measured(many: int, policy: str, model: tg.Model, folder: str | None) 
 
 async def table(model: tg.Model, server: Fake, repeat: int) -> None:
     """One row for each policy, number of puzzles side by side, and place of the run."""
-    print(f"{'policy':6} {'puzzles':>7} {'store':>6} {'requests':>8} {'in flight':>9} {'ms CPU/req':>10} {'wall s':>7}")
+    print(f"{'policy':6} {'side':>4} {'store':>6} {'requests':>8} {'in flight':>9} {'ms CPU/req':>10} {'wall s':>7}")
     with tempfile.TemporaryDirectory() as folder:
         for name, policy in POLICIES.items():
             await solved(4, policy, model, None)
-            for many in (4, 16, 48, 120):
+            for side in (2, 8, 16, 24):
                 for where in (None, folder):
                     runs = []
                     for _ in range(repeat):
                         server.reset()
-                        runs.append(await measured(many, policy, model, where))
+                        runs.append(await measured(side, policy, model, where))
                     cpu, wall = (statistics.median(run[i] for run in runs) for i in (0, 1))
                     seen = server.stats()["max_in_flight"]
                     print(
-                        f"{name:6} {many:7} {'sqlite' if where else 'memory':>6} {runs[0][2]:8} {seen:9} {cpu:10.3f} "
-                        f"{wall:7.2f}"
+                        f"{name:6} {side:4} {'sqlite' if where else 'memory':>6} {runs[0][2]:8} {seen:9} {cpu:10.3f} "
+                        f"{wall:7.2f}",
+                        flush=True,
                     )
 
 
