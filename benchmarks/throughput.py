@@ -2,8 +2,9 @@
 
     python benchmarks/throughput.py [--latency-ms 50] [--repeat 3]
 
-Puzzles are solved by tot and mcts over the OpenAI-compatible path, so many side by side at any time. CPU is this process's alone (the server
-is another one), after one warm-up; the figure is the median of the repetitions. In flight is what the server saw.
+Puzzles are solved by tot and mcts over the OpenAI-compatible path, so many side by side at any time. CPU is this
+process's alone (the server is another one), after one warm-up; the figure is the median of the repetitions. In flight
+is the most that the server saw.
 """
 
 from __future__ import annotations
