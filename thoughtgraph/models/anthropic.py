@@ -35,7 +35,7 @@ from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Image, Message
 
 if TYPE_CHECKING:
-    from anthropic import APIConnectionError, AsyncAnthropic
+    from anthropic import AsyncAnthropic
 
 _HOME = "https://api.anthropic.com"
 
@@ -44,9 +44,6 @@ _LEAST_THOUGHT = 1024
 
 _NAMED = ("model", "messages", "max_tokens")
 """What the SDK's methods must be given by name. The rest goes as it is: they no longer know a temperature, for one."""
-
-_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
-"""The transport's errors before a request left, by name: they are httpx's or httpx2's, as the SDK's version has it."""
 
 _REFUSED: Mapping[str, re.Pattern[str]] = {
     "temperature": re.compile(r"\btemperature\b|\btop_[pk]\b|sampling param", re.IGNORECASE),
@@ -187,7 +184,7 @@ class Anthropic:
             async with asyncio.timeout(seconds):
                 answer = (await method(**named, extra_body=rest, timeout=seconds)).http_response
         except (TimeoutError, anthropic.APIConnectionError) as error:
-            raise self._broken(error, seconds) from None  # a transport's own error may quote a header
+            raise status.broken(self._endpoint, error, seconds) from None  # a transport's own error may quote a header
         except anthropic.APIStatusError as error:
             return error.response.status_code, error.response.headers, error.response.content
         return answer.status_code, answer.headers, answer.content
@@ -244,14 +241,6 @@ class Anthropic:
         was_set = (name for name in _REFUSED if getattr(request, name) not in (None, ()))
         refused = next((name for name in was_set if _REFUSED[name].search(text)), None)
         return Unsupported(str(error), parameter=refused) if refused else error
-
-    def _broken(self, error: TimeoutError | APIConnectionError, seconds: float) -> ModelError:
-        cause = error.__cause__ or error
-        if type(cause).__name__ in _NOT_SENT:
-            return status.unreachable(self._endpoint, cause)
-        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return status.timed_out(self._endpoint, seconds)
-        return status.cut_off(self._endpoint, cause)
 
     # -- connections ---------------------------------------------------------------------------------------------
 

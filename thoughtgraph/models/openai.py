@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
-from thoughtgraph.errors import ModelError, at_least
+from thoughtgraph.errors import at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Request
 from thoughtgraph.models import chat, responses, status
 from thoughtgraph.models.endpoint import Endpoint
@@ -21,10 +21,7 @@ from thoughtgraph.models.perloop import PerLoop
 from thoughtgraph.models.settings import defaults
 
 if TYPE_CHECKING:
-    from openai import APIConnectionError, AsyncOpenAI
-
-_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
-"""The transport's errors before a request left, by name: they are httpx's or httpx2's, as the SDK's version has it."""
+    from openai import AsyncOpenAI
 
 
 @dataclass(frozen=True, repr=False)
@@ -112,7 +109,9 @@ class OpenAI:
             async with asyncio.timeout(request.timeout):
                 raw = await self._post(client, request, n)
         except (TimeoutError, openai.APIConnectionError) as error:
-            raise self._broken(error, request.timeout) from None  # the SDK's own words may quote the key
+            raise status.broken(
+                self._endpoint, error, request.timeout
+            ) from None  # the SDK's own words may quote the key
         except openai.APIStatusError as error:
             said = error.response
         else:
@@ -143,14 +142,6 @@ class OpenAI:
 
         near = tables.nearest("openai", self.model)
         return near if near and near != self.model else ""
-
-    def _broken(self, error: TimeoutError | APIConnectionError, seconds: float) -> ModelError:
-        cause = error.__cause__ or error
-        if type(cause).__name__ in _NOT_SENT:
-            return status.unreachable(self._endpoint, cause)
-        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return status.timed_out(self._endpoint, seconds)
-        return status.cut_off(self._endpoint, cause)
 
     async def _client(self) -> AsyncGenerator[AsyncOpenAI, None]:
         said = self._endpoint.authorization()

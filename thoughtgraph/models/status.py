@@ -20,6 +20,8 @@ _TOO_LONG = re.compile(
     r"|input token count|reduce the length of the|`inputs` (tokens|must have)|(prompt|request|input) (is )?too large",
     re.IGNORECASE,
 )
+_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol")
+"""The transport's errors before a request left, by name: they are httpx's or httpx2's, as the SDK's version has it."""
 _GATEWAY_GAVE_UP = (504, 524)
 _NO_CREDIT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 _FILTERED = ("content_filter", "content_policy_violation", "invalid_prompt")
@@ -200,3 +202,13 @@ def _remedy(endpoint: Endpoint, status: int, near: str) -> str:
     if status in (401, 403):
         return f"check the key in {endpoint.key_env} (or {endpoint.key_env}_FILE) and what it may use"
     return "the account has no credit left: add some, or use another model"
+
+
+def broken(endpoint: Endpoint, error: Exception, seconds: float) -> ModelError:
+    """What an SDK's connection error means, by what stands behind it: never sent, late, or cut off."""
+    cause = error.__cause__ or error
+    if type(cause).__name__ in _NOT_SENT:
+        return unreachable(endpoint, cause)
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return timed_out(endpoint, seconds)
+    return cut_off(endpoint, cause)
