@@ -23,8 +23,8 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 CORE = (
     "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "retry", "pace", "deadline",
     "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
-    "trace", "result", "store", "stepper", "errand", "books", "attempt", "calls", "account", "engine",
-    "expressions", "forecast", "api",
+    "trace", "result", "store", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
+    "expressions", "forecast", "api", "compare", "picking",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
         Unavailable,
         Unparsable,
         Unsupported,
+        Unsure,
     )
     from thoughtgraph.graph import ThoughtGraph
     from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request, Schema
+    from thoughtgraph.picking import apick, pick
     from thoughtgraph.prompt import Image, Message, Prompt, Prompter, narrate, quote
     from thoughtgraph.protocols import Critic, Generator
     from thoughtgraph.result import Result, RunFailed
@@ -47,10 +49,11 @@ _HOMES = {
     "cache": ("Cache",),
     "errors": (
         "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
-        "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported",
+        "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported", "Unsure",
     ),
     "graph": ("ThoughtGraph",),
     "model": ("Capabilities", "Completion", "Model", "Price", "Reply", "Request", "Schema"),
+    "picking": ("apick", "pick"),
     "prompt": ("Image", "Message", "Prompt", "Prompter", "narrate", "quote"),
     "protocols": ("Critic", "Generator"),
     "result": ("Result", "RunFailed"),
@@ -111,10 +114,12 @@ __all__ = [
     "Unavailable",
     "Unparsable",
     "Unsupported",
+    "Unsure",
     "Update",
     "Usage",
     "__version__",
     "answers",
+    "apick",
     "aresume",
     "asolve",
     "critics",
@@ -122,6 +127,7 @@ __all__ = [
     "generators",
     "models",
     "narrate",
+    "pick",
     "question",
     "quote",
     "resume",

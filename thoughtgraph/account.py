@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from thoughtgraph.acts import Act
 from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
@@ -20,6 +21,7 @@ from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Message, Prompt
 from thoughtgraph.replies import shortened
 from thoughtgraph.structured import reader, repair, schema_of
+from thoughtgraph.thought import Json
 from thoughtgraph.verbs import BLOCK
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Account:
     prompters: dict[str, None] = field(default_factory=dict[str, None])
     _questions: list[Question] = field(default_factory=list[Question])
     _asked: Counter[str] = field(default_factory=Counter[str])
+    _acted: Counter[str] = field(default_factory=Counter[str])
     _asking: set[asyncio.Task[Any]] = field(default_factory=set["asyncio.Task[Any]"])
     _rngs: dict[int, random.Random] = field(default_factory=dict[int, random.Random])
 
@@ -81,6 +84,18 @@ class Account:
             part, prompt, psi, n, reader(shape), model, shape, {**say, "schema": schema_of(shape)}
         )
         return [cast("T", value) for _, value in drawn]
+
+    async def act(self, part: int, name: str, do: Act, *, once: bool) -> Json:
+        """An act outside of the run; the same name again in one part is another act."""
+        if once:
+            return await self.calls.acts.once(name, do)
+        numbered = f"{part}.{name}"
+        self._acted[numbered] += 1
+        return await self.calls.acts.do(self.key, f"{numbered}.{self._acted[numbered]}", do)
+
+    def count(self, name: str, times: int) -> None:
+        """Add to what this effect came to."""
+        self.counted[name] += times
 
     def close(self) -> None:
         """The effect has ended: what it left asking in tasks of its own is cancelled, and nothing is spent after it."""

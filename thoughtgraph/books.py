@@ -117,6 +117,10 @@ class Books:
         self._take(found, keep=True)
         self.store.note(self.run, found)
 
+    def note(self, record: Record) -> None:
+        """Write down what is no attempt at a call."""
+        self.store.note(self.run, record)
+
     def _settle(self, sent: Sent, settled: Settled) -> None:
         at = self.clock()
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from thoughtgraph.acts import Acts
 from thoughtgraph.attempt import Attempt
 from thoughtgraph.books import Books, Place
 from thoughtgraph.budget import Purse, times
@@ -60,6 +61,7 @@ class Calls:
         tell: Callable[[Noted], None] | None = None,
     ) -> None:
         self.books = Books(store, run, purse, abort)
+        self.acts = Acts(self.books)
         self.purse, self.model, self.models, self.seed, self.abort = purse, model, models or {}, seed, abort
         self.retry, self.cache, self._tell = retry or Retry(), cache, tell
         self.error: Exception | None = None

@@ -11,10 +11,10 @@ from typing import Any, cast
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import TaskError
 from thoughtgraph.marks import mark, short
-from thoughtgraph.model import Model
+from thoughtgraph.model import Model, capabilities
 from thoughtgraph.task import Task
 from thoughtgraph.thought import Draft, Score, as_json, clean
-from thoughtgraph.verbs import Policy
+from thoughtgraph.verbs import Policy, family, roles
 
 LONG = 200
 """A mark of more characters is cut and hashed: what is private is not written down again."""
@@ -39,14 +39,22 @@ def check_request(
     task: Task, policy: Policy, model: Model | None, budget: Budget, models: Mapping[str, Model] | None = None
 ) -> None:
     """What can be known to fail before anything is spent; `TaskError` says what."""
-    for field, find in (("action", task.action), ("critic", task.critic)):
-        if (name := getattr(policy, field, None)) is not None:
-            find(name)
-    _check_values(task, policy)
     _check_roles(task, models or {})
-    _check_model(task, policy, model, models or {})
+    for one in family(policy):
+        _check_policy(task, one, model, models or {})
     for one in (*((model,) if model else ()), *(models or {}).values()):
         check_price(one, budget)
+
+
+def _check_policy(task: Task, policy: object, model: Model | None, models: Mapping[str, Model]) -> None:
+    """The task has the actions and critics that the policy names, and there is a model for each that asks one."""
+    actions, critics = roles(policy)
+    used = [(task.action(name), task.actions[task.action(name)]) for name in actions]
+    judging = [(task.critic(name), task.critics[task.critic(name)]) for name in critics]
+    if getattr(policy, "absolute", False):
+        _check_values(judging)
+    for role, thing in [*used, *judging]:
+        _check_model(role, thing, model, models)
 
 
 def check_price(model: Model, budget: Budget) -> None:
@@ -69,15 +77,17 @@ def _check_roles(task: Task, models: Mapping[str, Model]) -> None:
             raise TaskError(f"a model is named for {role!r}: {hint}expected one of {', '.join(map(repr, roles))}")
 
 
-def _check_model(task: Task, policy: Policy, model: Model | None, models: Mapping[str, Model]) -> None:
-    """An action or critic with an open `model` field speaks to the run's model."""
-    named = ((task.actions, task.action, "action"), (task.critics, task.critic, "critic"))
-    for things, find, field in named:
-        name: str | None = getattr(policy, field, None)
-        if model is not None or name is None or find(name) in models:
-            continue
-        if getattr(things[find(name)], "model", "its own") is None:
-            raise no_model(name)
+def _check_model(role: str, thing: object, model: Model | None, models: Mapping[str, Model]) -> None:
+    """An action or critic with an open `model` field speaks to the run's model; one that says `logprobs` needs them."""
+    own: Model | None = getattr(thing, "model", None)
+    speaks = own or models.get(role) or model
+    if speaks is None and getattr(thing, "model", "its own") is None:
+        raise no_model(role)
+    if speaks is not None and getattr(thing, "logprobs", False) is True and not capabilities(speaks).logprobs:
+        raise TaskError(
+            f"{role!r} reads log-probabilities and {speaks.name} gives none: name another model for it, as in "
+            f"models={{{role!r}: ...}}, or use a critic or action that needs none"
+        )
 
 
 def no_model(role: str) -> TaskError:
@@ -89,16 +99,14 @@ def no_model(role: str) -> TaskError:
     )
 
 
-def _check_values(task: Task, policy: Policy) -> None:
+def _check_values(judging: Sequence[tuple[str, object]]) -> None:
     """A policy that ranks thoughts across the tree needs values that stand by themselves."""
-    name: str | None = getattr(policy, "critic", None)
-    if name is None or not getattr(policy, "absolute", False):
-        return
-    if getattr(task.critics[task.critic(name)], "comparative", False):
-        raise TaskError(
-            f"the policy ranks thoughts of different sets, and critic {name!r} only compares within one: "
-            "use a critic that values each thought alone, or a policy such as tot or best_of_n"
-        )
+    for name, critic in judging:
+        if getattr(critic, "comparative", False):
+            raise TaskError(
+                f"the policy ranks thoughts of different sets, and critic {name!r} only compares within one: "
+                "use a critic that values each thought alone, or a policy such as tot or best_of_n"
+            )
 
 
 def checked_drafts(drafts: object, action: str, n: int) -> list[Draft]:

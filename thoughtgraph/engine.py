@@ -19,6 +19,7 @@ from thoughtgraph.contracts import check_request, checked_drafts, checked_scores
 from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model
+from thoughtgraph.outcomes import FAILURES
 from thoughtgraph.replies import shortened
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.retry import Retry
@@ -134,6 +135,7 @@ class Engine:
             records = self.store.records(self.run)
             done = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
             self.books.replay(records, done)
+            self.calls.acts.replay(records)
             self.purse.spent += _local(events, records)
             self.calls.noted = {(e.about, e.model, e.where) for e in events if isinstance(e, Noted)}
             self._pending = replace(resumed, at=self.books.clock())
@@ -173,6 +175,7 @@ class Engine:
             self._replay(stepper, events)
             self._watch(resumed=bool(events))
             await self._drive(stepper)
+            self._hear()
             return _a_thought(stepper.result, self.policy)
         finally:
             with contextlib.suppress(StoreError):
@@ -190,6 +193,7 @@ class Engine:
     async def _drive(self, stepper: Stepper) -> None:
         """Perform what is asked until the policy ends."""
         while not stepper.done and self._stop is None:
+            self._hear()
             for effect in stepper.ask():
                 self._launch(effect)
             self._cancel(stepper)
@@ -199,6 +203,11 @@ class Engine:
                 await self._idle()
             else:
                 self._deny(stepper)
+
+    def _hear(self) -> None:
+        """Write down what the policy said of its choices, once."""
+        while self.search.said:
+            self.calls.note(*self.search.said.popleft())
 
     def _salvage(self, stepper: Stepper) -> None:
         """What came back before the run was stopped is recorded, so that it is neither lost nor done again."""
@@ -373,7 +382,7 @@ class Engine:
             self.notes.append(event)
         if isinstance(event, Expanded | Scored):
             self.outcomes.update(event.outcomes or {})
-        if isinstance(event, Expanded) and not event.made and (event.error or set(event.outcomes or ()) - {"ok"}):
+        if isinstance(event, Expanded) and not event.made and (event.error or FAILURES & set(event.outcomes or ())):
             self.search.failed.update(event.parents)
         if isinstance(event, Scored):
             self.outcomes["abstained"] += sum(s.value is None and s.status == "abstained" for s in event.scores)

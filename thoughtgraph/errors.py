@@ -68,6 +68,20 @@ class EffectError(ThoughtgraphError):
     """A generator or critic raised, again and again: its last error. One that raises now and then is an event."""
 
 
+class Unsure(ThoughtgraphError):
+    """An act that must not be done twice was begun, and the run was killed before it ended: it is not done again.
+
+    Look outside whether it happened; the run goes on without its result.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} was begun before the run was stopped, and whether it happened is not known: it is not done "
+            "again, so look there"
+        )
+        self.name = name
+
+
 class StoreError(ThoughtgraphError):
     """The file of runs cannot be used: read-only, full, damaged, of an unknown version, or the run has an owner."""
 

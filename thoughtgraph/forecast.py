@@ -366,7 +366,7 @@ class _Walk:
             early = isinstance(error, TaskError) and len(self.graph) == 1  # no imagined thought is to blame
             if early or error is self.wrong:
                 raise
-            self._note(f"The policy failed on imagined thoughts ({_said(error)}), and was followed no further.")
+            self.note(f"The policy failed on imagined thoughts ({_said(error)}), and was followed no further.")
         finally:
             with suppress(Exception):
                 stepper.close()
@@ -459,7 +459,7 @@ class _Walk:
             return checked_drafts(list(made)[: effect.n], effect.name, effect.n)
         critic = self.task.critics[effect.name]
         if getattr(critic, "ito", "proxy") == "environment":
-            self._note(f"{effect.name!r} touches an environment, and was not asked: its scores are imagined.")
+            self.note(f"{effect.name!r} touches an environment, and was not asked: its scores are imagined.")
             raise _Unanswered
         states = [self._state(effect, port, (thought,), i) for i, thought in enumerate(effect.thoughts)]
         scores = critic(states)
@@ -475,11 +475,11 @@ class _Walk:
             if isinstance(error, TaskError) and port.depth == 1:
                 raise error  # nothing is imagined yet: the run would end so too
             if effect.name not in self._first:
-                self._note(f"{effect.name!r} failed ({_said(error)}), and counts as having made nothing.")
+                self.note(f"{effect.name!r} failed ({_said(error)}), and counts as having made nothing.")
                 return [] if effect.verb == "expand" else [_score(effect, None)] * len(effect.thoughts)
             self._as_before(effect, port)
         elif port.bill is not NOTHING and not port.stand_in:
-            self._note(f"No reply that {effect.name!r} reads came to mind: what it makes of one is imagined.")
+            self.note(f"No reply that {effect.name!r} reads came to mind: what it makes of one is imagined.")
             port.pay_the_rest()
         if effect.verb == "expand":
             return await self._drafts(effect, port)
@@ -487,7 +487,7 @@ class _Walk:
 
     def _as_before(self, effect: Effect, port: _Port) -> None:
         """Bill what this role was first seen to ask: its prompter cannot read an imagined thought."""
-        self._note(f"{effect.name!r} cannot read imagined thoughts: its prompts count as the first ones did.")
+        self.note(f"{effect.name!r} cannot read imagined thoughts: its prompts count as the first ones did.")
         bill, n = self._first[effect.name]
         for _ in range(0, len(effect.thoughts), n):
             port.pay(bill)
@@ -500,7 +500,7 @@ class _Walk:
                 made = port.stand_in(self._state(effect, port, effect.thoughts), wanted)
                 return checked_drafts(list(await made if isawaitable(made) else made)[:wanted], effect.name, wanted)
             except Exception as error:  # noqa: BLE001  # whatever it is, an estimate can do without
-                self._note(f"What stands in for {effect.name!r} failed ({_said(error)}).")
+                self.note(f"What stands in for {effect.name!r} failed ({_said(error)}).")
         port.invented = True
         above: Json = effect.thoughts[0].content
         return [Draft(_like(above, port.text(port.most)), done=port.concludes()) for _ in range(wanted)]
@@ -526,7 +526,7 @@ class _Walk:
             self.graph.judge(thought.id, score)
         return list(scores)
 
-    def _note(self, sentence: str) -> None:
+    def note(self, sentence: str) -> None:
         self.notes[sentence] = None
 
     # -- rules that bear imagined thoughts -------------------------------------------------------------------------
@@ -627,6 +627,14 @@ class _Port:
             return [read(body) for body in made]
         except Exception:  # noqa: BLE001  # whatever a validator wants that the schema does not say
             raise _Unanswered from None
+
+    async def act(self, part: int, name: str, do: object, *, once: bool) -> Json:
+        """Nothing is done outside for an estimate."""
+        self.walk.note(f"{self.effect.name!r} acts outside of the run, and was not asked: its thoughts are imagined.")
+        raise _Unanswered
+
+    def count(self, name: str, times: int) -> None:
+        """An estimate counts calls."""
 
     def rng(self, part: int) -> random.Random:
         """Random numbers for one part of the effect."""

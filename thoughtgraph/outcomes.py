@@ -12,6 +12,9 @@ from thoughtgraph.replies import spoken
 
 T = TypeVar("T")
 
+FAILURES = frozenset({"empty", "refused", "truncated", "unparsable", "failed"})
+"""What a draw can come to that brings nothing."""
+
 _OPENING = (
     r"\W*(?:(?:i['\u2019]?m (?:really |very |so )?sorry|sorry|i apologi[sz]e|unfortunately)?[,.]?\W*(?:but )?)"
     r"(?:i|we) (?:must decline"

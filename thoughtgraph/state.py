@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, overload
 
@@ -40,6 +40,14 @@ class Port(Protocol):
         self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
     ) -> list[Reply]:
         """Up to `n` usable draws as they came."""
+        ...
+
+    async def act(self, part: int, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool) -> Json:
+        """Do something outside of the run, and write down what came of it."""
+        ...
+
+    def count(self, name: str, times: int) -> None:
+        """Add to the outcomes of this effect."""
         ...
 
     def rng(self, part: int) -> random.Random:
@@ -196,6 +204,20 @@ class State:
         prompt = self._asked(prompter, n, thoughts)
         say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop), "logprobs": logprobs}
         return await self._port.replies(self._part, prompt, prompter, n, model, **say)
+
+    async def act(self, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool = False) -> Json:
+        """Do something outside of the run, and write down the JSON that came of it: a tool, a simulator, a program.
+
+        Where a kill cut this effect short it is performed again, and finds what it had done in the journal. With
+        `once`, `name` stands for one act of the whole run, which is never begun twice, whatever happens: its failure
+        is final (`EffectError`), and `Unsure` is raised where the run was killed between its beginning and its end.
+        Ask for the same things in the same order: names that repeat within an effect are numbered.
+        """
+        return await self._port.act(self._part, name, do, once=once)
+
+    def count(self, name: str, times: int = 1) -> None:
+        """Count something that this effect did, for the run's `outcomes`: "replayed" steps of an environment, say."""
+        self._port.count(name, times)
 
     def _asked(self, prompter: Prompter, n: int, thoughts: Sequence[Thought] | None) -> Prompt:
         if n > MOST:  # the ALL of a policy that leaves the width to the action, handed on to a model

@@ -187,7 +187,32 @@ class Found:
     kind: Literal["found"] = "found"
 
 
-Record: TypeAlias = Sent | Settled | Found
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An act outside of the run that must not be done twice is about to begin; durable before it does."""
+
+    name: str
+    at: float = 0.0
+    kind: Literal["begun"] = "begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """An act outside of the run ended with this `value`, or with this `error`: found again by (effect key, name).
+
+    `key` is "" for an act that is done once a run. `seconds` is how long it took.
+    """
+
+    key: str
+    name: str
+    value: Json
+    error: str = ""
+    seconds: float = 0.0
+    at: float = 0.0
+    kind: Literal["acted"] = "acted"
+
+
+Record: TypeAlias = Sent | Settled | Found | Begun | Acted
 
 GAVE_UP = "gave up"
 """The cause of a record that says that no attempt at a request brought its draws."""

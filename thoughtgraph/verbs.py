@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -79,6 +79,7 @@ class Search:
         self.flying: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.drawn: Counter[tuple[str, ...]] = Counter()
+        self.said = deque[tuple[str, str, str]]()
 
     @property
     def root(self) -> Thought:
@@ -132,6 +133,10 @@ class Search:
         """Wait for any completion: for a worker that has nothing to choose while others' work is in flight."""
         await Next()
 
+    def note(self, about: str, text: str) -> None:
+        """Say why the policy does what it does: it stands in `result.notes`, each thing once a run."""
+        self.said.append((about, "", text))
+
     def in_flight(self, thought: Thought) -> int:
         """How many effects asked and not yet told stand on a path through this thought: visits without reward."""
         return self.flying.get(thought.id, 0)
@@ -163,13 +168,35 @@ def _only_thoughts(things: Sequence[object], verb: str) -> None:
             raise TaskError(f"{verb} was given {thing!r:.80}: expected thoughts of this search")
 
 
+def roles(policy: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the actions and of the critics that a policy will ask for, as far as its fields tell."""
+    acts: tuple[str, ...] = getattr(policy, "acts", ("action",))
+    judges: tuple[str, ...] = getattr(policy, "judges", ("critic",))
+    actions, critics = (tuple(name for field in fields for name in _names(policy, field)) for fields in (acts, judges))
+    return actions, critics
+
+
+def family(policy: object) -> list[object]:
+    """A policy, and the policies that it runs itself."""
+    found = [policy]
+    for one in found:  # grows as it is walked
+        found += getattr(one, "inner", ())
+    return found
+
+
+def _names(policy: object, field: str) -> tuple[str, ...]:
+    value: str | tuple[str, ...] | None = getattr(policy, field, None)
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
 class Policy(Protocol):
     """A search strategy: a coroutine that awaits only its search, and returns the thought it answers with.
 
-    A frozen dataclass whose fields are the hyper-parameters, or a bare `async def`. Fields named `action` and
-    `critic` are checked against the task before anything is spent; `absolute = True` says that values of different
-    sets are compared, which a critic that says `comparative = True` cannot give. A method `answer(search)`, where
-    there is one, names the best answer so far at any time.
+    A frozen dataclass whose fields are the hyper-parameters, or a bare `async def`. The fields `action` and `critic`,
+    and those that `acts` and `judges` name in their place, hold names of actions and critics (or tuples of such), and
+    are checked against the task before anything is spent. `absolute = True` says that values of different sets are
+    compared, which a critic that says `comparative = True` cannot give. `inner` are policies that it runs itself. A
+    method `answer(search)`, where there is one, names the best answer so far at any time.
     """
 
     def __call__(self, search: Search) -> Coroutine[Any, Any, Thought | None]:

@@ -1,7 +1,8 @@
 """Actions: from the thoughts of a state, new drafts. One generator a file."""
 
+from thoughtgraph.generators.call import Call, call
 from thoughtgraph.generators.fill import Fill
 from thoughtgraph.generators.propose import Propose
 from thoughtgraph.generators.sample import Sample
 
-__all__ = ["Fill", "Propose", "Sample"]
+__all__ = ["Call", "Fill", "Propose", "Sample", "call"]

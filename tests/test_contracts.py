@@ -1,0 +1,112 @@
+"""What a policy asks of a task is checked before anything is spent; and what it says of its choices is kept."""
+
+# pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+
+import thoughtgraph as tg
+from thoughtgraph.models.scripted import Scripted
+from thoughtgraph.store import MemoryStore
+from thoughtgraph.testing import Toy
+from thoughtgraph.verbs import family, roles
+
+
+@dataclass(frozen=True)
+class Reflecting:
+    """A policy that names more than one action."""
+
+    action: str = "step"
+    reflect: str = "reflect"
+    others: tuple[str, ...] = ("cheap", "strong")
+    critic: str = "value"
+    second: str | None = None
+
+    acts: ClassVar = ("action", "reflect", "others")
+    judges: ClassVar = ("critic", "second")
+    absolute: ClassVar = True
+
+    async def __call__(self, search):
+        return None
+
+
+@dataclass(frozen=True)
+class Around:
+    """A policy that runs another one."""
+
+    inner: tuple = (Reflecting(),)
+    acts: ClassVar = ()
+    judges: ClassVar = ()
+
+    async def __call__(self, search):
+        return None
+
+
+def task(*actions, critic=None) -> tg.Task:
+    nothing = lambda states: [tg.Score(None)] * len(states)
+    return tg.Task("?", dict.fromkeys(actions, lambda state, n: []), {"value": critic or nothing, "other": nothing})
+
+
+def test_the_fields_that_a_policy_lists_name_its_actions_and_critics():
+    assert roles(Reflecting()) == (("step", "reflect", "cheap", "strong"), ("value",))
+    assert roles(tg.search.MCTS()) == (("step",), ("value",))
+    assert [type(one).__name__ for one in family(Around())] == ["Around", "Reflecting"]
+
+
+@pytest.mark.parametrize("policy", [Reflecting(), Around()])
+def test_an_action_that_the_task_lacks_is_said_at_once(policy):
+    with pytest.raises(tg.TaskError, match=r"no action 'reflect'.*'step', 'refect'.*did you mean 'refect'"):
+        tg.solve(task("step", "refect"), policy=policy)
+    with pytest.raises(tg.TaskError, match="no action 'strong'"):
+        tg.solve(task("step", "reflect", "cheap"), policy=policy)
+    assert tg.solve(task("step", "reflect", "cheap", "strong"), policy=policy).reason == "exhausted"
+
+
+@pytest.mark.parametrize("policy", [Reflecting(), Around()])
+def test_a_policy_within_a_policy_may_not_rank_what_was_only_compared_either(policy):
+    compared = tg.critics.Vote(model=Scripted(["1"]))
+    with pytest.raises(tg.TaskError, match="'value' only compares"):
+        tg.solve(task("step", "reflect", "cheap", "strong", critic=compared), policy=policy)
+
+
+def test_a_critic_that_reads_log_probabilities_needs_a_model_that_has_them():
+    class Sure:
+        logprobs = True
+        model = None
+
+        def __call__(self, states):
+            return [tg.Score(1.0)] * len(states)
+
+    class Silent(Scripted):
+        capabilities = tg.Capabilities(logprobs=False)
+
+    silent = Silent(["x"])
+    with pytest.raises(tg.TaskError, match="'value' reads log-probabilities and scripted gives none"):
+        tg.solve(task("step", critic=Sure()), policy="tot", model=silent)
+    assert tg.solve(task("step", critic=Sure()), policy="tot", model=Scripted(["x"])).answer is None
+
+
+async def noting(search):
+    """Says why, twice, and goes on."""
+    search.note("policy", "because")
+    search.note("policy", "because")
+    children = await search.expand(search.root)
+    search.note("choice", f"{len(children)} to choose from")
+    return
+
+
+def test_what_a_policy_says_of_its_choices_stands_in_the_notes_once_and_a_resumed_run_says_it_no_second_time():
+    toy, store = Toy("open"), MemoryStore()
+    first = tg.solve(toy.task, policy=noting, store=store, budget=tg.Budget(expansions=0))
+    assert [(note.about, note.text) for note in first.notes] == [("policy", "because")]
+    again = tg.resume(first.run, store=store, task=toy.task, policy=noting, budget=tg.Budget(expansions=5))
+    assert [note.text for note in again.notes] == ["because", "3 to choose from"]
+
+
+def test_a_note_is_kept_where_the_policy_ends_right_after_it():
+    async def last(search):
+        search.note("policy", "enough")
+
+    assert tg.solve(Toy("open").task, policy=last).notes[0].text == "enough"
