@@ -9,11 +9,13 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import pytest
 
 import thoughtgraph
+from thoughtgraph.expressions import NAMES
 
 PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
@@ -228,3 +230,24 @@ def without_docstring(path: Path) -> list[str]:
     public = [node for node in named if not node.name.startswith("_")]
     bare = [f"{name_of(path)}.{node.name}" for node in public if not ast.get_docstring(node)]
     return bare if ast.get_docstring(tree) or not tree.body else [name_of(path), *bare]
+
+
+# -- small policies ------------------------------------------------------------------------------------------------
+
+
+def lines_of_code(source: str) -> int:
+    """Lines that are neither blank, nor a comment, nor within a docstring."""
+    tree, prose = ast.parse(source), set[int]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            prose |= set(range(node.lineno, (node.end_lineno or 0) + 1))
+    lines = enumerate(source.splitlines(), 1)
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") and n not in prose for n, line in lines)
+
+
+def test_policies_are_small():
+    files = {name: path for name, path in FILES.items() if name.startswith("search.")}
+    sizes = {name: lines_of_code(path.read_text(encoding="utf-8")) for name, path in files.items()}
+    assert {name: size for name, size in sizes.items() if size > 120} == {}
+    homes = (getattr(thoughtgraph.search, cls).__module__ for cls in NAMES.values())
+    assert median(sizes[home.removeprefix("thoughtgraph.")] for home in homes) < 50

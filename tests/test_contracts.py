@@ -83,7 +83,7 @@ def test_a_critic_that_reads_log_probabilities_needs_a_model_that_has_them():
         capabilities = tg.Capabilities(logprobs=False)
 
     silent = Silent(["x"])
-    with pytest.raises(tg.TaskError, match="'value' reads log-probabilities and scripted gives none"):
+    with pytest.raises(tg.TaskError, match="'value' reads log-probabilities and local:scripted gives none"):
         tg.solve(task("step", critic=Sure()), policy="tot", model=silent)
     assert tg.solve(task("step", critic=Sure()), policy="tot", model=Scripted(["x"])).answer is None
 
