@@ -7,7 +7,7 @@ import pytest
 import thoughtgraph as tg
 from thoughtgraph.errors import Unparsable
 from thoughtgraph.generators import Propose
-from thoughtgraph.generators.propose import proposals
+from thoughtgraph.generators.propose import confidence, proposals
 from thoughtgraph.models import Scripted
 
 TWO = ["add 4 and 9", "take 4 from 9"]
@@ -142,3 +142,32 @@ def test_nothing_but_a_refusal_is_no_thought():
 def test_a_line_can_be_final():
     result = solve(Propose(done=lambda text: text.startswith("Answer")), Scripted(["go on\nAnswer: 24"]))
     assert [thought.done for thought in result.graph] == [False, False, True]
+
+
+# -- confidence as a prior -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "prior"),
+    [
+        ("Take 4 from 13 (certain)", "Take 4 from 13", 1.0),
+        ("Take 4 from 13 [High]", "Take 4 from 13", 0.5),
+        ("Take 4 from 13 - medium.", "Take 4 from 13", 0.2),
+        ("Take 4 from 13 (confidence: low)", "Take 4 from 13", 0.1),
+        ("Take 4 from 13", "Take 4 from 13", 0.2),
+        ("Look at the high tide", "Look at the high tide", 0.2),
+    ],
+)
+def test_the_word_that_closes_a_proposal_is_its_weight(line, text, prior):
+    assert confidence(line) == (text, prior)
+
+
+def test_a_confident_proposer_gives_priors_and_asks_for_them():
+    model = Scripted(["1. Add 4 and 9 (low)\n2. Take 4 from 13 (certain)\n3. (high)"])
+    seen = tg.solve(tg.Task("?", {"step": Propose(confident=True)}), policy=only_expand, model=model)
+    assert [(t.content, t.prior) for t in list(seen.graph)[1:]] == [("Add 4 and 9", 0.1), ("Take 4 from 13", 1.0)]
+    assert "in brackets: certain, high, medium or low" in model.seen[0].messages[-1].content
+
+
+async def only_expand(search):
+    await search.expand(search.root, action="step")
