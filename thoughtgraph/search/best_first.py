@@ -18,6 +18,8 @@ class BestFirst:
 
     It jumps freely between branches, so it needs values that are comparable across depths. It ends with the first
     solved thought, or where there is no goal test with the first final thought that comes to the top.
+
+    Cost: at most `expansions`, and a judgement of every thought they make.
     """
 
     expansions: int = 1000

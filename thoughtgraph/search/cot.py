@@ -14,7 +14,10 @@ from thoughtgraph.verbs import Search
 class CoT:
     """One chain of thought, from the question to its answer.
 
-    With an action that writes a whole solution it is one call; with one that writes a step, a call for each step, at
+    Choose it over `Direct` where a problem takes more than one thought, and over nothing else: `SelfConsistency` draws
+    it several times.
+
+    Cost: one expansion with an action that writes a whole solution; with one that writes a step, one for each step, at
     most `steps`.
     """
 

@@ -17,6 +17,8 @@ class DFS:
     Children valued at `prune` or below are not followed (None follows all, in their order of value: with a critic
     that can be wrong only that is complete). At most `width` children of a thought and `expansions` in all. Without
     a goal test it ends with its first final thought. Choose it for constraint problems with cheap dead ends.
+
+    Cost: at most `expansions`, and a judgement of every thought they make.
     """
 
     width: int = ALL

@@ -10,7 +10,10 @@ from thoughtgraph.verbs import Search
 
 @dataclass(frozen=True)
 class Direct:
-    """Ask once, with nothing around the question. The baseline that every other policy must beat for its price."""
+    """Ask once, with nothing around the question. The baseline that every other policy must beat for its price.
+
+    Cost: one expansion.
+    """
 
     action: str = "answer"
 

@@ -17,6 +17,8 @@ class ToT:
     As in the authors' code: candidates stand in the order of their parents, equal values keep that order, and an
     exact repetition of a text is not judged again but values 0. The whole level runs side by side. Choose it where
     solutions have a known, small depth and partial ones can be judged; it never goes back.
+
+    Cost: at most breadth expansions a level, for `steps` levels, and a judgement of each different thought they make.
     """
 
     breadth: int = 5
