@@ -51,6 +51,15 @@ def test_majority_counts_votes_and_weighted_majority_adds_values():
     assert id_of(weighted_majority(task(), graph)) == "t0"
 
 
+def test_a_weighted_majority_without_values_is_a_majority():
+    assert id_of(weighted_majority(task(), ends(("8", None), ("7", None), (" 7", None)))) == "t1"
+
+
+def test_in_a_weighted_majority_an_answer_that_cannot_be_compared_stands_for_itself():
+    assert id_of(weighted_majority(task(), ends(("7", 0.3), ("a\nb", 0.7), (" 7", 0.3)))) == "t1"
+    assert id_of(weighted_majority(task(), ends(("7", 0.4), ("a\nb", 0.7), (" 7", 0.4)))) == "t0"
+
+
 def test_equal_votes_go_to_the_answer_that_came_first():
     assert id_of(majority(task(), ends(("8", None), ("7", None), ("7", None), ("8", None)))) == "t0"
 

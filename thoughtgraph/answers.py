@@ -27,12 +27,25 @@ def best(task: Task, graph: ThoughtGraph) -> Thought | None:
 
 def majority(task: Task, graph: ThoughtGraph) -> Thought | None:
     """Self-consistency (Wang et al., 2023): the first thought of the answer that most candidates claim."""
-    return _elected(task, graph, weighted=False)
+    among = candidates(task, graph)
+    votes = tally(task, graph, among)
+    return max(votes.values(), key=len)[0] if votes else among[0] if among else None
 
 
 def weighted_majority(task: Task, graph: ThoughtGraph) -> Thought | None:
-    """Weighted best-of-n (Li et al., 2023): values summed over equal answers; one without a value adds nothing."""
-    return _elected(task, graph, weighted=True)
+    """Weighted best-of-n (Li et al., 2023): values summed over equal answers; one without a value adds nothing.
+
+    An answer that cannot be compared stands for itself. Where nothing has a value, it is a plain majority. Values are
+    meant to be 0 or more: a negative one speaks against all the answers that are equal to its own.
+    """
+    among = candidates(task, graph)
+    worth = {thought.id: graph.value(thought) or 0.0 for thought in comparable(graph, among)}
+    if not worth:
+        return majority(task, graph)
+    votes = list(tally(task, graph, among).values())
+    counted = {thought.id for equal in votes for thought in equal}
+    votes += [[thought] for thought in among if thought.id not in counted]
+    return max(votes, key=lambda equal: sum(worth.get(thought.id, 0.0) for thought in equal))[0]
 
 
 def most_visited(task: Task, graph: ThoughtGraph) -> Thought | None:
@@ -66,16 +79,3 @@ def tally(task: Task, graph: ThoughtGraph, thoughts: Sequence[Thought]) -> dict[
         if form is not None:
             votes.setdefault(form, []).append(thought)
     return votes
-
-
-def _elected(task: Task, graph: ThoughtGraph, *, weighted: bool) -> Thought | None:
-    among = candidates(task, graph)
-    votes = tally(task, graph, among)
-    if not votes:
-        return among[0] if among else None
-    worth = {thought.id: graph.value(thought) or 0.0 for thought in comparable(graph, among)} if weighted else {}
-
-    def weight(thoughts: Sequence[Thought]) -> float:
-        return sum(worth.get(thought.id, 0.0) for thought in thoughts) if weighted else len(thoughts)
-
-    return max(votes.values(), key=weight)[0]

@@ -13,6 +13,10 @@ class TestSelfConsistency(PolicyContract):
     policy = SelfConsistency(n=8)
 
 
+class TestAdaptiveSelfConsistency(PolicyContract):
+    policy = SelfConsistency(n=8, share=0.75)
+
+
 def test_its_trace_is_the_golden_one():
     same_as_golden("self_consistency", SelfConsistency(n=8))
 
@@ -20,8 +24,11 @@ def test_its_trace_is_the_golden_one():
 @pytest.mark.parametrize(
     ("first", "second", "sure"),
     # 1 - I_1/2(a + 1, b + 1): with b = 0 it is 1 - 2^-(a+1); equal votes decide nothing.
-    [(0, 0, 0.5), (1, 0, 0.75), (3, 0, 0.9375), (4, 0, 0.96875), (5, 5, 0.5), (2, 1, 0.6875), (5, 1, 0.9375)],
-)
+    [
+        (0, 0, 0.5), (1, 0, 0.75), (3, 0, 0.9375), (4, 0, 0.96875), (5, 5, 0.5), (2, 1, 0.6875), (5, 1, 0.9375),
+        (6, 1, 247 / 256), (7, 2, 968 / 1024), (8, 2, 1981 / 2048),
+    ],
+)  # fmt: skip
 def test_the_chance_to_stay_ahead_is_the_one_worked_out_by_hand(first, second, sure):
     assert stays_ahead(first, second) == sure
 
@@ -85,7 +92,42 @@ def test_no_answers_at_all_are_an_honest_none():
     assert (result.answer, result.reason, waves) == (None, "exhausted", [1])
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"wave": 0}, {"steps": 0}, {"sure": 0.4}])
+@pytest.mark.parametrize(
+    ("votes", "drawn"),
+    # The first point at which 1 - I_1/2(v1 + 1, v2 + 1) >= .95, one draw at a time: 4:0, 6:1 (.9648, and 5:1 is
+    # .9375), 8:2 (.9673, and 7:2 is .9453).
+    [("7777", 4), ("8777777", 7), ("8877777777", 10)],
+)
+def test_it_stops_at_the_published_threshold_and_not_before(votes, drawn):
+    result, waves = solved([*votes, *"7" * 16], SelfConsistency(n=24, wave=1))
+    assert (result.answer, sum(waves)) == ("7", drawn)
+
+
+@pytest.mark.parametrize(
+    ("answers", "waves"),
+    [
+        ("77", [2]),  # 2 of 2
+        ("787777", [2, 4]),  # 1 of 2; 5 of 6
+        ("78787787777777", [2, 4, 8]),  # 1 of 2; 3 of 6; 11 of 14 = .79
+        ("78" * 8, [2, 4, 8, 2]),  # never: all n
+    ],
+)
+def test_by_the_adaptive_rule_waves_double_until_three_quarters_agree(answers, waves):
+    result, drawn = solved(answers, SelfConsistency(share=0.75))
+    assert (result.answer, drawn) == ("7", waves)
+
+
+def test_three_of_four_are_a_share_of_three_quarters():
+    _, waves = solved(["7", "8", "7", "7", "7", "7", "7"], SelfConsistency(share=5 / 6))
+    assert waves == [2, 4]
+
+
+def test_what_claims_nothing_is_no_agreement():
+    result, waves = solved(["7", "", "7", "7", "7", "7"], SelfConsistency(share=0.75))
+    assert (result.answer, waves) == ("7", [2, 4])
+
+
+@pytest.mark.parametrize("wrong", [{"share": 0.3}, {"n": 0}, {"wave": 0}, {"steps": 0}, {"sure": 0.4}])
 def test_settings_that_make_no_sense_are_errors(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SelfConsistency(**wrong)

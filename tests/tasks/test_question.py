@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 import thoughtgraph as tg
+from thoughtgraph.critics import Value
 from thoughtgraph.errors import Unparsable
 from thoughtgraph.models import Scripted
 from thoughtgraph.search import BestOfN, CoT, Direct, SelfConsistency, ToT
+from thoughtgraph.search.usc import USC
 from thoughtgraph.tasks import build
 from thoughtgraph.tasks.question import boxed, claimed, concludes, question, same, solution, step
 
@@ -349,11 +352,27 @@ def test_votes_can_choose_too():
     assert solve(BestOfN(n=5, critic="vote"), Scripted(reply)).answer == "3"
 
 
+def test_the_most_consistent_of_long_answers_is_found_by_agreement():
+    poems = ("Answer:\nRoses are red,\nlike you", "Answer:\nThe sea,\nthe sea", "Answer:\nRoses are red,\nlike me")
+
+    def reply(prompt: str, draw: int) -> str:
+        number = next((n for n in range(1, 4) if f"<choice {n}>\nAnswer:\nRoses are red,\nlike me" in prompt), None)
+        return f"Two are of roses. The best choice is {number}" if number else poems[draw]
+
+    model = Scripted(reply)
+    result = solve(USC(n=3), model)
+    assert result.answer == "Roses are red,\nlike me"
+    assert (result.usage.calls, "agrees best" in model.seen[-1].messages[-1].content) == (4, True)
+
+
+ACTIONS = ["answer", "reason", "step", "propose", "refine", "combine", "reflect"]
+
+
 def test_it_is_built_again_from_its_recipe():
     task = question(Q)
     assert (task.name, task.recipe) == ("question", {"name": "question", "problem": Q, "local": False})
     again = build(**task.recipe)
-    assert (again.x, again.recipe, list(again.actions)) == (Q, task.recipe, ["answer", "reason", "step", "propose"])
+    assert (again.x, again.recipe, list(again.actions)) == (Q, task.recipe, ACTIONS)
     assert question(Q, passages=[tg.Passage("x")]).recipe is None
 
 
@@ -372,3 +391,29 @@ def test_without_a_model_the_error_names_three_ways(monkeypatch):
     monkeypatch.delenv("TG_MODEL", raising=False)
     with pytest.raises(tg.TaskError, match=r'model="openai:.*TG_MODEL.*--model'):
         tg.solve(Q)
+
+
+# -- thinking about what was thought -------------------------------------------------------------------------------
+
+
+def test_refining_tells_the_solution_with_what_was_said_of_it_and_combining_tells_all_of_them():
+    model = Scripted(["Answer: 2", "impossible\nimpossible", "Answer: 4", "Answer: 3", "It forgot one."])
+
+    async def plan(search):
+        (first,) = await search.expand(search.root, action="reason", n=1)
+        await search.score([first], "value")
+        (second,) = await search.expand(first, action="refine")
+        (third,) = await search.expand(first, second, action="combine")
+        (lesson,) = await search.expand(third, action="reflect")
+        assert not lesson.done
+        return third
+
+    task = replace(question(Q), critics={"value": Value(samples=1)})
+    result = tg.solve(task, policy=plan, model=model, budget=tg.Budget(calls=9))
+    refined, combined, reflected = (request.messages[-1].content for request in model.seen[2:])
+    assert "Step 1: Answer: 2\n  (value: 5e-05; impossible)" in refined
+    assert "Step 1: Answer: 2" in combined
+    assert "Step 2: Answer: 4" in combined
+    assert "what went wrong" in reflected
+    assert result.answer == "3"
+    assert [t.content for t in result.graph.parents(result.thought)] == ["Answer: 2", "Answer: 4"]

@@ -42,6 +42,8 @@ class Vote:
 
     async def __call__(self, states: Sequence[State]) -> list[Score]:
         """One score for each state, in their order; without a usable vote all are abstained from."""
+        if not states:
+            return []
         order = states[0].rng.sample(range(len(states)), len(states))
         votes = await self._votes(states, order) if len(states) > 1 else [0]
         chosen = [order[vote] for vote in votes]

@@ -1,13 +1,23 @@
 """Search policies: one idea a file. Pass the object, as in `tg.solve(task, policy=tg.search.MCTS(workers=8))`."""
 
 from thoughtgraph.search.auto import Auto
+from thoughtgraph.search.beam import Beam
 from thoughtgraph.search.best_first import BestFirst
 from thoughtgraph.search.best_of_n import BestOfN
 from thoughtgraph.search.cot import CoT
 from thoughtgraph.search.dfs import DFS
 from thoughtgraph.search.direct import Direct
+from thoughtgraph.search.dvts import DVTS
+from thoughtgraph.search.halving import SequentialHalving
+from thoughtgraph.search.lookahead import Lookahead
 from thoughtgraph.search.mcts import MCTS
+from thoughtgraph.search.particle_filter import ParticleFilter
+from thoughtgraph.search.particle_gibbs import ParticleGibbs
 from thoughtgraph.search.self_consistency import SelfConsistency
 from thoughtgraph.search.tot import ToT
+from thoughtgraph.search.usc import USC
 
-__all__ = ["DFS", "MCTS", "Auto", "BestFirst", "BestOfN", "CoT", "Direct", "SelfConsistency", "ToT"]
+__all__ = [
+    "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "Lookahead",
+    "ParticleFilter", "ParticleGibbs", "SelfConsistency", "SequentialHalving", "ToT",
+]  # fmt: skip

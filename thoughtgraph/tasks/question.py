@@ -11,11 +11,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from thoughtgraph.critics.agreement import Agreement, consistent
 from thoughtgraph.critics.value import LABELS, Value, labelled
 from thoughtgraph.critics.vote import Vote, compare
 from thoughtgraph.errors import TaskError, Unparsable
 from thoughtgraph.generators.fill import Fill
-from thoughtgraph.generators.propose import Propose
+from thoughtgraph.generators.propose import Propose, unfinished
 from thoughtgraph.generators.sample import Sample
 from thoughtgraph.prompt import Image, Prompt, Prompter, narrate, quote
 from thoughtgraph.protocols import Generator
@@ -39,10 +40,12 @@ def question(
 
     Actions: "answer" sends the question and nothing else, and the reply is the answer; "reason" is zero-shot chain of
     thought (Kojima et al., 2022), a whole solution; "step" draws next steps of one, and "propose" asks for several
-    different ones at once. Critics: "value" judges each line of thought alone, "vote" compares them. `passages` are
-    knowledge that every prompt quotes, that of "answer" too, and `images` are shown with every prompt. With `returns`,
-    a pydantic model, answers are its data, and there is no "step" and no "propose". A model is always asked, so
-    `local` has no effect: it is there for `build`. Raises `TaskError` for an empty question.
+    different ones at once; "refine" writes a better solution than the one it goes on from, "combine" one out of several,
+    and "reflect" says what went wrong. Critics: "value" judges each line of thought alone, "vote" compares them, and "agree" names
+    the one that most others bear out. `passages` are knowledge that every prompt quotes, that of "answer" too, and
+    `images` are shown with every prompt. With `returns`, a pydantic model, answers are its data, and there is no "step"
+    and no "propose". A model is always asked, so `local` has no effect: it is there for `build`. Raises `TaskError`
+    for an empty question.
     """
     if not isinstance(text, str) or not text.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the question is {text!r:.80}: expected a text that asks something")
@@ -50,7 +53,11 @@ def question(
     return Task(
         text,
         actions=_forms(returns, shown) if returns else _words(shown),
-        critics={"value": Value(_shown(labelled(*LABELS), shown)), "vote": Vote(_shown(compare, shown))},
+        critics={
+            "value": Value(_shown(labelled(*LABELS), shown)),
+            "vote": Vote(_shown(compare, shown)),
+            "agree": Agreement(_shown(consistent, shown)),
+        },
         claim=_given if returns else claim,
         same=same,
         passages=tuple(passages),
@@ -66,6 +73,9 @@ def _words(images: Sequence[Image]) -> dict[str, Generator]:
         "reason": Sample(_shown(step_by_step, images), parse=solution),
         "step": Sample(_shown(next_step, images), width=3, parse=step, done=concludes),
         "propose": Propose(_shown(different_steps, images), k=5, done=concludes),
+        "refine": Sample(_shown(better, images), width=1, parse=solution),
+        "combine": Sample(_shown(combined, images), width=1, parse=solution),
+        "reflect": Sample(_shown(lesson, images), width=1, done=unfinished),
     }
 
 
@@ -312,4 +322,43 @@ def different_steps(
         ask="Propose up to 5 different next steps of the reasoning: other ways to go on, not the same in other words. "
         "Write each on one line of its own, and nothing else. Where a step gives the final answer, its line is "
         '"Answer: ..." with the answer and nothing else.',
+    )
+
+
+def better(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """A better solution than those that stand there, in the light of what was said about them."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="The solution above may be wrong, and the scores and remarks may say where. Check it, then write a better "
+        f"one, complete in itself, or confirm it if nothing is wrong. End with {FORM}",
+    )
+
+
+def combined(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """One solution out of several thoughts."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Combine what is right in the thoughts above, and in the passages if there are any, into one solution that "
+        f"is complete in itself. Where they contradict each other, decide, and say why. End with {FORM}",
+    )
+
+
+def lesson(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """What is to be learned from an attempt that failed (Reflexion; Shinn et al., 2023)."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="This attempt failed, or was judged to be weak. Say in two or three sentences what went wrong, and what to "
+        "do otherwise in the next attempt. Do not solve the problem.",
     )
