@@ -1,15 +1,17 @@
 """Blocksworld: the simulator, the two ways to write a problem, the plans that are found, and the evaluator."""
 
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import thoughtgraph as tg
-from thoughtgraph.search import DFS, MCTS, BestFirst, ToT
+from thoughtgraph.search import DFS, MCTS, BestFirst, BestOfN, SelfConsistency, ToT
 from thoughtgraph.tasks import build
-from thoughtgraph.tasks.blocksworld import Evaluator, after, blocksworld, check, described, legal, misplaced, read
+from thoughtgraph.tasks.blocksworld import Evaluator, Play, after, blocksworld, check, described, legal, misplaced, read
+from thoughtgraph.tasks.fallible import Fallible
 
 PUBLISHED = Path(__file__).parents[3] / "shared/data/blocksworld/blocksworld_split_v1.json"
 published = pytest.mark.skipif(not PUBLISHED.exists(), reason="the published problems are not here")
@@ -236,6 +238,66 @@ def solved(problem: str, policy: tg.Policy) -> Sequence[str]:
     """The moves of a plan that the evaluator accepts; none where it does not."""
     result = tg.solve(blocksworld(problem), policy=policy)
     return str(result.answer).splitlines() if Evaluator(problem)(result.answer) else []
+
+
+# -- thinking fallibly ---------------------------------------------------------------------------------------------
+
+SURE = Fallible(skill=50, bias=0, slip=0, reliability=1)
+
+
+def test_a_sure_thinker_writes_the_plan_at_once_and_step_by_step():
+    assert tg.solve(blocksworld(SWAP, fallible=SURE), policy=BestOfN(n=1)).answer == PLAN
+    assert tg.solve(blocksworld(SWAP, fallible=SURE), policy=BestOfN(n=1, action="step")).answer == PLAN
+    assert tg.solve(blocksworld(SWAP, fallible=SURE), policy=ToT(breadth=1)).answer == PLAN
+
+
+def test_a_thinker_that_only_slips_has_no_thoughts_and_its_plans_are_no_answers():
+    slips = Fallible(slip=1)
+    stepped = tg.solve(blocksworld(SWAP, fallible=slips), policy=ToT())
+    assert (stepped.answer, len(stepped.graph), stepped.outcomes["failed"]) == (None, 1, 0)
+    whole = tg.solve(blocksworld(SWAP, fallible=slips), policy=BestOfN(n=3))
+    assert (whole.answer, len(whole.graph.finals)) == (None, 3)
+    assert not any(check(SWAP, thought.text) for thought in whole.graph.finals)
+
+
+def test_what_it_slips_into_is_never_legal_and_what_it_prefers_always_is():
+    play = Play(read(SWAP).goal)
+    start = (read(SWAP).start,)
+    slips = [play.slip(start, random.Random(seed)) for seed in range(100)]
+    assert all(move is not None and play.play(start, move) is None for move in slips)
+    assert play.moves(start) == [(("unstack", "B", "A"), 1), (("pick-up", "C"), 0)]  # the estimate sees no harm
+
+
+def test_moves_back_to_where_it_has_been_are_not_among_its_moves():
+    play = Play(read(SWAP).goal)
+    held = play.play((read(SWAP).start,), ("unstack", "B", "A"))
+    assert held is not None
+    assert play.moves(held) == [(("put-down", "B"), -1), (("stack", "B", "C"), 1)]
+
+
+def test_what_it_claims_to_have_solved_is_solved_however_often_it_errs():
+    erring = Fallible(skill=0.5, slip=0.4, reliability=0.3)
+    for seed in range(10):
+        for policy in (BestOfN(n=8), SelfConsistency(n=8, action="step"), ToT(), MCTS(simulations=40)):
+            answer = tg.solve(blocksworld(SWAP, fallible=erring), policy=policy, seed=seed).answer
+            assert answer is None or check(SWAP, answer)
+
+
+def test_its_errors_are_the_same_in_every_run_of_a_seed_and_others_with_another():
+    def finals(seed: int) -> list[str]:
+        result = tg.solve(blocksworld(SWAP, fallible=Fallible(skill=0)), policy=BestOfN(n=8), seed=seed)
+        return [thought.text for thought in result.graph.finals]
+
+    assert finals(1) == finals(1)
+    assert finals(1) != finals(2)
+
+
+def test_a_run_with_a_thinker_of_ones_own_resumes_with_the_task(tmp_path: Path):
+    store, task = tmp_path / "runs.db", blocksworld(SWAP, fallible=SURE)
+    first = tg.solve(task, policy=ToT(breadth=1), budget=tg.Budget(expansions=2), store=store)
+    with pytest.raises(tg.ReplayMismatch, match="pass it again"):
+        tg.resume(first.run, store=store)
+    assert tg.resume(first.run, store=store, task=task, budget=tg.Budget(expansions=9)).answer == PLAN
 
 
 # -- the evaluator -------------------------------------------------------------------------------------------------

@@ -8,12 +8,19 @@ from difflib import get_close_matches
 from thoughtgraph.errors import TaskError
 from thoughtgraph.task import Task
 from thoughtgraph.tasks.blocksworld import blocksworld
+from thoughtgraph.tasks.fallible import Fallible
 from thoughtgraph.tasks.game24 import game24
+from thoughtgraph.tasks.prontoqa import prontoqa
 from thoughtgraph.tasks.question import question
 
-__all__ = ["NAMES", "blocksworld", "build", "game24", "question"]
+__all__ = ["NAMES", "Fallible", "blocksworld", "build", "game24", "prontoqa", "question"]
 
-_MAKERS: Mapping[str, Callable[..., Task]] = {"question": question, "game24": game24, "blocksworld": blocksworld}
+_MAKERS: Mapping[str, Callable[..., Task]] = {
+    "question": question,
+    "game24": game24,
+    "blocksworld": blocksworld,
+    "prontoqa": prontoqa,
+}
 NAMES = tuple(_MAKERS)
 """The tasks that text can name."""
 

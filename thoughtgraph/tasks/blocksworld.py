@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 from typing import NamedTuple, TypeAlias, cast
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.state import State
 from thoughtgraph.task import Task
+from thoughtgraph.tasks.fallible import Doubtful, Fallible, Steps, Whole
 from thoughtgraph.thought import Draft, Json, Score, Thought
 
 Fact: TypeAlias = tuple[str, ...]
@@ -21,13 +24,15 @@ Facts: TypeAlias = frozenset[Fact]
 ARITY = {"on": 2, "ontable": 1, "clear": 1, "holding": 1, "handempty": 0}
 
 
-def blocksworld(problem: str, local: bool = True) -> Task:
+def blocksworld(problem: str, local: bool = True, fallible: Fallible | None = None) -> Task:
     """A problem in PDDL, or on one line: "B on A, C on table; goal: A on B, B on C".
 
     On one line a fact is "X on Y", "X on table", "X clear" or "X in hand"; a block that stands nowhere stands on the
     table. A thought is one move, {"text": "(unstack b a)", "facts": [...]}, with all that is true after it; the answer
-    is the plan, a move a line. `TaskError` for what is no problem, contradicts itself, or is solved as it stands; and
-    if not `local`: this task thinks without a model.
+    is the plan, a move a line. Every legal move is a next "step". Or a `fallible` thinker proposes some, writes whole
+    plans as "reason", and judges positions, now and then wrongly. A proposal that is not legal is no thought, and the
+    end of a plan that it stands in; the goal test plays every plan again, and is never wrong. `TaskError` for what is
+    no problem, contradicts itself, or is solved as it stands; and if not `local`: this task thinks without a model.
     """
     if not local:
         raise TaskError("blocksworld has local generators only: leave the model out, or choose another task, as game24")
@@ -35,10 +40,14 @@ def blocksworld(problem: str, local: bool = True) -> Task:
     if world.goal <= world.start:
         raise TaskError("the goal holds at the start: expected a problem with something to do")
     told = described(world.start - _free(world.start))
+    order, guesses = Order(world.goal), 2 * len(_places(world.start))
+    play = Play(world.goal)
     return Task(
         problem=problem,
-        actions={"step": Moves(world.goal)},
-        critics={"value": Order(world.goal)},
+        actions={"step": Steps(play, fallible), "reason": Whole(play, fallible)}
+        if fallible
+        else {"step": Moves(world.goal)},
+        critics={"value": Doubtful(order, play, fallible, guesses) if fallible else order},
         x=f"Start: {told}. Goal: {described(world.goal)}.",
         start={"text": told, "facts": as_content(world.start)},
         claim=claim,
@@ -46,7 +55,7 @@ def blocksworld(problem: str, local: bool = True) -> Task:
         key=key,
         name="blocksworld",
         policy="best_first",
-        recipe={"name": "blocksworld", "problem": problem, "local": True},
+        recipe=None if fallible else {"name": "blocksworld", "problem": problem, "local": True},
     )
 
 
@@ -123,7 +132,8 @@ class Goal:
 
     def __call__(self, path: Sequence[Thought]) -> bool:
         """Play the path."""
-        return reaches(facts_of(path[0].content), [move_of(thought.text) for thought in path[1:]], self.facts)
+        moves = [move_of(line) for thought in path[1:] for line in thought.text.splitlines()]
+        return reaches(facts_of(path[0].content), moves, self.facts)
 
 
 def reaches(start: Facts, plan: Iterable[Sequence[str]], goal: Facts) -> bool:
@@ -134,9 +144,9 @@ def reaches(start: Facts, plan: Iterable[Sequence[str]], goal: Facts) -> bool:
     return facts is not None and goal <= facts
 
 
-def key(content: Json) -> tuple[str, ...]:
-    """Positions are equal where the same is true."""
-    return tuple(content["facts"])
+def key(content: Json) -> tuple[str, ...] | None:
+    """Positions are equal where the same is true. Whole plans are votes, and votes are never merged."""
+    return None if content.get("whole") else tuple(content["facts"])
 
 
 def as_content(facts: Facts) -> list[str]:
@@ -218,6 +228,51 @@ def _places(facts: Facts) -> dict[str, str]:
     """Where each block is: on "table", in "hand", or on another block."""
     where = {"ontable": "table", "holding": "hand"}
     return {fact[1]: fact[2] if fact[0] == "on" else where[fact[0]] for fact in facts if fact[0] in ("on", *where)}
+
+
+# -- thinking fallibly -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Play:
+    """The problem as a fallible thinker sees it: a position is all that was true on the way, the last one now."""
+
+    goal: Facts
+
+    def position(self, state: State) -> tuple[Facts, ...]:
+        """The facts along the path."""
+        return tuple(facts_of(thought.content) for thought in state.path)
+
+    def name(self, position: tuple[Facts, ...]) -> str:
+        """What is true now."""
+        return ", ".join(as_content(position[-1]))
+
+    def moves(self, position: tuple[Facts, ...]) -> list[tuple[Sequence[str], float]]:
+        """The legal moves but for those back to where it has been; a gain is a move fewer for blocks out of place."""
+        now = position[-1]
+        if self.goal <= now:
+            return []
+        follow = [(move, then) for move in legal(now) if (then := after(now, move)) is not None]
+        before = misplaced(now, self.goal)
+        return [(move, before - misplaced(then, self.goal)) for move, then in follow if then not in position]
+
+    def slip(self, position: tuple[Facts, ...], rng: random.Random) -> Sequence[str] | None:
+        """An operator on blocks that is not legal here."""
+        blocks = sorted(_places(position[-1]))
+        ones = [(name, x) for name in ("pick-up", "put-down") for x in blocks]
+        twos = [(name, x, y) for name in ("unstack", "stack") for x, y in permutations(blocks, 2)]
+        return rng.choice([move for move in (*ones, *twos) if after(position[-1], move) is None])
+
+    def play(self, position: tuple[Facts, ...], move: Sequence[str]) -> tuple[Facts, ...] | None:
+        """None where the move is not legal."""
+        then = after(position[-1], move)
+        return None if then is None else (*position, then)
+
+    def draft(self, position: tuple[Facts, ...], moves: Sequence[Sequence[str]], whole: bool) -> Draft:
+        """A move, or a plan, a move a line."""
+        text = "\n".join(f"({' '.join(move)})" for move in moves)
+        content = {"text": text, "facts": as_content(position[-1]), **({"whole": True} if whole else {})}
+        return Draft(content, done=whole or self.goal <= position[-1])
 
 
 # -- reading a problem -------------------------------------------------------------------------------------------
