@@ -30,6 +30,7 @@ NAMES: Mapping[str, str] = {
     "dfs": "DFS",
     "best_first": "BestFirst",
     "mcts": "MCTS",
+    "got": "GoT",
     "auto": "Auto",
 }
 """What a policy is called in text, and its class in `thoughtgraph.search`."""

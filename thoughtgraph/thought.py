@@ -26,7 +26,8 @@ class Thought:
 
     `content` is JSON data (a step in words, the numbers left, a program). `parents` are the thoughts it was first
     made from; edges added by later merges stand in the graph. `prior` is the generator's own probability or weight
-    (> 0), `done` says that nothing can follow. `depth` counts the steps from the root, which has depth 0.
+    (> 0), `done` says that it is whole: no step follows, though an action that takes whole thoughts (refine, merge) may
+    go on from it. `depth` counts the steps from the root, which has depth 0.
     """
 
     id: str

@@ -8,6 +8,7 @@ from thoughtgraph.search.cot import CoT
 from thoughtgraph.search.dfs import DFS
 from thoughtgraph.search.direct import Direct
 from thoughtgraph.search.dvts import DVTS
+from thoughtgraph.search.got import GoT
 from thoughtgraph.search.halving import SequentialHalving
 from thoughtgraph.search.lookahead import Lookahead
 from thoughtgraph.search.mcts import MCTS
@@ -18,6 +19,6 @@ from thoughtgraph.search.tot import ToT
 from thoughtgraph.search.usc import USC
 
 __all__ = [
-    "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "Lookahead",
+    "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "GoT", "Lookahead",
     "ParticleFilter", "ParticleGibbs", "SelfConsistency", "SequentialHalving", "ToT",
 ]  # fmt: skip

@@ -10,16 +10,24 @@ from thoughtgraph.task import Task
 from thoughtgraph.tasks.blocksworld import blocksworld
 from thoughtgraph.tasks.fallible import Fallible
 from thoughtgraph.tasks.game24 import game24
+from thoughtgraph.tasks.intersection import intersection
+from thoughtgraph.tasks.keywords import keywords
 from thoughtgraph.tasks.prontoqa import prontoqa
 from thoughtgraph.tasks.question import question
+from thoughtgraph.tasks.sorting import sorting
 
-__all__ = ["NAMES", "Fallible", "blocksworld", "build", "game24", "prontoqa", "question"]
+__all__ = [
+    "NAMES", "Fallible", "blocksworld", "build", "game24", "intersection", "keywords", "prontoqa", "question", "sorting",
+]  # fmt: skip
 
 _MAKERS: Mapping[str, Callable[..., Task]] = {
     "question": question,
     "game24": game24,
     "blocksworld": blocksworld,
     "prontoqa": prontoqa,
+    "sorting": sorting,
+    "intersection": intersection,
+    "keywords": keywords,
 }
 NAMES = tuple(_MAKERS)
 """The tasks that text can name."""
