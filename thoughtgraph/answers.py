@@ -10,38 +10,42 @@ from thoughtgraph.task import Task
 from thoughtgraph.thought import Thought
 
 
-def candidates(task: Task, graph: ThoughtGraph) -> list[Thought]:
-    """The thoughts that may carry an answer: done, claiming something, and passing the goal test if there is one."""
-    done = (thought for thought in graph.finals if task.goal is None or task.solved(graph, thought))
+def candidates(task: Task, graph: ThoughtGraph, among: Sequence[Thought] | None = None) -> list[Thought]:
+    """The thoughts that may carry an answer: done, claiming something, and passing the goal test if there is one.
+
+    `among` are the finished thoughts to look at; all of them, if not said.
+    """
+    finals = graph.finals if among is None else among
+    done = (thought for thought in finals if task.goal is None or task.solved(graph, thought))
     return [thought for thought in done if task.answer(graph, thought) is not None]
 
 
-def best(task: Task, graph: ThoughtGraph) -> Thought | None:
+def best(task: Task, graph: ThoughtGraph, among: Sequence[Thought] | None = None) -> Thought | None:
     """The candidate of the highest value; the first candidate where none has a value.
 
     Values of a comparative critic are ranked within the set that it compared, the one of the most candidates.
     """
-    among = candidates(task, graph)
+    among = candidates(task, graph, among)
     return (graph.best(among=comparable(graph, among)) or among[0]) if among else None
 
 
-def majority(task: Task, graph: ThoughtGraph) -> Thought | None:
+def majority(task: Task, graph: ThoughtGraph, among: Sequence[Thought] | None = None) -> Thought | None:
     """Self-consistency (Wang et al., 2023): the first thought of the answer that most candidates claim."""
-    among = candidates(task, graph)
+    among = candidates(task, graph, among)
     votes = tally(task, graph, among)
     return max(votes.values(), key=len)[0] if votes else among[0] if among else None
 
 
-def weighted_majority(task: Task, graph: ThoughtGraph) -> Thought | None:
+def weighted_majority(task: Task, graph: ThoughtGraph, among: Sequence[Thought] | None = None) -> Thought | None:
     """Weighted best-of-n (Li et al., 2023): values summed over equal answers; one without a value adds nothing.
 
     An answer that cannot be compared stands for itself. Where nothing has a value, it is a plain majority. Values are
     meant to be 0 or more: a negative one speaks against all the answers that are equal to its own.
     """
-    among = candidates(task, graph)
+    among = candidates(task, graph, among)
     worth = {thought.id: graph.value(thought) or 0.0 for thought in comparable(graph, among)}
     if not worth:
-        return majority(task, graph)
+        return majority(task, graph, among)
     votes = list(tally(task, graph, among).values())
     counted = {thought.id for equal in votes for thought in equal}
     votes += [[thought] for thought in among if thought.id not in counted]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Coroutine, Generator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from thoughtgraph.answers import best
+from thoughtgraph.answers import best, candidates
 from thoughtgraph.errors import TaskError
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.task import Task
@@ -80,11 +81,21 @@ class Search:
         self.failed: Counter[str] = Counter()
         self.drawn: Counter[tuple[str, ...]] = Counter()
         self.said = deque[tuple[str, str, str]]()
+        self._from: Thought | None = None
 
     @property
     def root(self) -> Thought:
         """The thought that everything starts from."""
-        return self.graph.root
+        return self._from or self.graph.root
+
+    def at(self, thought: Thought) -> Search:
+        """The same search, begun at `thought`: a policy that is given it starts there, and answers with it or from below.
+
+        So policies are put together: `await MCTS(simulations=20)(search.at(part))` within a policy of your own.
+        """
+        view = copy(self)
+        view._from = thought
+        return view
 
     async def expand(
         self,
@@ -153,8 +164,21 @@ class Search:
         """What the path to this thought claims to be the answer; None if it claims nothing."""
         return self.task.answer(self.graph, thought)
 
+    @property
+    def finals(self) -> Sequence[Thought]:
+        """The finished thoughts, in the order in which they came: `root` if it is one, and those below it."""
+        if self._from is None:
+            return self.graph.finals
+        return [end for end in self.graph.finals if self._from in self.graph.path(end)]
+
+    def candidates(self) -> list[Thought]:
+        """Those of `finals` that may carry an answer: they claim something, and pass the goal test if there is one."""
+        return candidates(self.task, self.graph, self.finals)
+
     def answer(self) -> Thought | None:
-        """The best answer so far by the task's rule; None if there is none."""
+        """The best answer so far by the task's rule; None if there is none. Below a part of the graph, the best one."""
+        if self._from is not None:
+            return best(self.task, self.graph, self.finals)
         return (self.task.rule or best)(self.task, self.graph)
 
     def solved(self, thought: Thought) -> bool:

@@ -47,4 +47,6 @@ class BestOfN:
 
     def answer(self, search: Search) -> Thought | None:
         """The task's own choice, or that of the summed values."""
-        return weighted_majority(search.task, search.graph) if self.choose == "weighted" else search.answer()
+        if self.choose == "weighted":
+            return weighted_majority(search.task, search.graph, search.finals)
+        return search.answer()

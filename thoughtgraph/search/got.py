@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from thoughtgraph.answers import candidates
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.operations import aggregate, generate, keep_best, refine, score
 from thoughtgraph.thought import Thought
@@ -62,7 +61,7 @@ class GoT:
             merged = await self._each(search, pairs, aggregate, self.merge, self.merges)
             thoughts = [*merged, *thoughts[2 * len(pairs) :]] if merged else []
         best = await self._refined(search, thoughts)
-        answers = candidates(search.task, search.graph)
+        answers = search.candidates()
         return next((thought for thought in best if thought in answers), None) or search.answer()
 
     async def _each(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from thoughtgraph.answers import candidates
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.chains import chains
 from thoughtgraph.search.steps import ranked
@@ -50,6 +49,6 @@ class SequentialHalving:
     def answer(self, search: Search) -> Thought | None:
         """The best of the candidates that were judged most often: a value of few samples is often too good."""
         name = search.task.critic(self.critic)
-        scores = ((search.graph.score(end, name), end) for end in candidates(search.task, search.graph))
+        scores = ((search.graph.score(end, name), end) for end in search.candidates())
         judged = [(score.samples, score.value, end) for score, end in scores if score and score.value is not None]
         return max(judged, key=lambda one: one[:2])[2] if judged else search.answer()

@@ -53,7 +53,7 @@ class SelfConsistency:
 
     def answer(self, search: Search) -> Thought | None:
         """The leader of the votes so far."""
-        return self._leader(search, search.graph.finals)
+        return self._leader(search, search.finals)
 
     def _decided(self, search: Search, ends: Sequence[Thought]) -> bool:
         if search.task.goal is not None:

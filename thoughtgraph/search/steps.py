@@ -7,7 +7,6 @@ from math import fsum, prod
 from statistics import fmean
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from thoughtgraph.answers import candidates
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import Search
 
@@ -79,7 +78,7 @@ def leader(search: Search, critic: str, rule: Rule) -> Thought | None:
     """The finished thought of the highest value by `rule`, the first where none has one; the task's own rule if any."""
     if search.task.rule is not None:
         return search.answer()
-    finished = candidates(search.task, search.graph)
+    finished = search.candidates()
     valued = [(value, end) for end in finished if (value := prefix(search, end, critic, rule)) is not None]
     return max(valued, key=lambda pair: pair[0])[1] if valued else next(iter(finished), None)
 

@@ -44,4 +44,4 @@ class USC:
 
     def answer(self, search: Search) -> Thought | None:
         """The answer with the most of the critic's votes, or of its own."""
-        return weighted_majority(search.task, search.graph)
+        return weighted_majority(search.task, search.graph, search.finals)
