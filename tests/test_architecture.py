@@ -23,15 +23,17 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "marks", "replies", "thought", "prompt", "graph", "model", "retry", "pace", "deadline",
+    "version", "errors", "marks", "replies", "thought", "environment", "prompt", "graph", "model", "retry", "pace",
+    "deadline",
     "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
     "trace", "result", "store", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
-    "expressions", "forecast", "api", "compare", "picking",
+    "expressions", "forecast", "api", "picking",
+    "statistics", "comparison", "findings", "lineup", "comparing",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "generators", "retrieval", "models")
 ASSEMBLIES = ("tasks", "recipes")
-DOORS = ("__init__", "__main__", "cli", "demo", "doctor", "render", "testing")
+DOORS = ("__init__", "__main__", "cli", "cli_compare", "demo", "doctor", "options", "render", "testing")
 
 # Who may import what. A name is a file of the package or a room with all its files; a room may import itself.
 LAW: dict[str, set[str]] = {
@@ -39,6 +41,7 @@ LAW: dict[str, set[str]] = {
     "answers": {"thought", "graph", "task"},
     "expressions": {*BELOW_ENGINE, "search"},
     "api": {*CORE, *ROOMS, "tasks"},  # rooms and tasks only inside functions, see LAZY
+    "comparing": {*CORE, "tasks"},
     **{room: {*BELOW_ENGINE, room} for room in ROOMS},
     "tasks": {*BELOW_ENGINE, *ROOMS, "tasks"},
     "recipes": {*CORE, *ROOMS, "tasks", "recipes"},
@@ -46,12 +49,12 @@ LAW: dict[str, set[str]] = {
 }
 
 # Who may import rooms, tasks and recipes only when they are used.
-LAZY = {"api", "expressions", "__init__"}
+LAZY = {"api", "comparing", "expressions", "__init__"}
 
 # What `import thoughtgraph` must not load.
 HEAVY = {
-    "aiohttp", "anthropic", "litellm", "networkx", "numpy", "openai", "rich", "sentence_transformers", "sklearn",
-    "tenacity", "torch", "typer",
+    "aiohttp", "anthropic", "litellm", "matplotlib", "networkx", "numpy", "openai", "rich",
+    "sentence_transformers", "sklearn", "tenacity", "torch", "typer",
 }  # fmt: skip
 
 

@@ -333,3 +333,124 @@ def test_ctrl_c_ends_in_a_valid_result_and_the_line_that_goes_on(tmp_path: Path)
 
 def test_an_answer_on_a_terminal_cannot_steer_it():
     assert harmless("4\x1b[2J2\u202e\tand\nmore") == "4·[2J2·\tand\nmore"
+
+
+# -- compare and policies ------------------------------------------------------------------------------------------
+
+GAMES = ["--task", "game24", "4 9 10 13", "1 3 4 6", "1 1 1 1"]
+
+
+def test_policies_are_compared_with_nothing_but_json_on_standard_output(tmp_path: Path):
+    store = ["--store", str(tmp_path / "runs.db"), "--seeds", "2", "--budget-expansions", "200", "--json"]
+    done = call("compare", *GAMES, "--policy", "dfs", "--policy", "mcts(workers=2)", *store)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [(c["policy"], round(c["solved"], 3)) for c in told["cells"][:2]] == [
+        ("dfs", 0.667),
+        ("mcts(workers=2)", 0.667),
+    ]
+    assert [c["policy"] for c in told["cells"][2:]] == ["direct", "best_of_n(n=200)", "self_consistency(n=200)"]
+    assert json.loads(call("compare", *GAMES, "--policy", "dfs", "--policy", "mcts(workers=2)", *store).stdout) == told
+
+
+def test_a_comparison_is_a_table_for_people_and_its_problems_may_stand_in_a_file(tmp_path: Path):
+    (tmp_path / "games.txt").write_text("4 9 10 13\n\n  1 3 4 6\n")
+    words = ["--task", "game24", f"@{tmp_path / 'games.txt'}", "-", "--policy", "tot", "--L", "2", "--L", "4"]
+    done = call("compare", *words, "--budget-expansions", "20", "--seeds", "1", "--no-store", stdin="5 5 5 9\n")
+    assert done.exit_code == 0, done.stderr
+    assert "3 puzzles, 1 seeds, each run within 20 expansions" in done.stdout
+    assert re.search(r"tot +4 +0\.|tot +4 +1\.", done.stdout)
+    assert "warning: too few puzzles" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([*GAMES, "--policy", "dfs"], ["no budget is named", "--budget-calls 40"]),
+        ([*GAMES, "--policy", "mtcs", "--budget-calls", "9"], ["did you mean mcts"]),
+        ([*GAMES, "--policy", "direct", "--L", "2", "--budget-calls", "9"], ["direct", "L could be"]),
+        ([*GAMES, "1 1 1 1", "--budget-calls", "9"], ["1 1 1 1", "stands twice"]),
+        (["--task", "game24", "@nowhere.txt", "--budget-calls", "9"], ["nowhere.txt", "problem on each line"]),
+        (["Why?", "--model", "openai:m", "--budget-calls", "9"], ["which answers to 'Why?' are right", "game24"]),
+        ([*GAMES, "--plot", "plot.gif", "--budget-calls", "9"], ["plot.gif", ".svg or .png"]),
+        (
+            [*GAMES, "--model", "openai:a", "--model", "openai:b", "--price", "1,2", "--budget-calls", "9"],
+            ["one price"],
+        ),
+        ([*GAMES, "--budget-calls", "-9"], ["at least 0"]),
+        ([*GAMES, "--split", "2", "--budget-calls", "9"], ["split is 2.0"]),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_says_what_to_do(arguments: list[str], words: list[str]):
+    done = call("compare", *arguments, "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    for word in words:
+        assert word in " ".join(done.stderr.split())
+
+
+def test_a_store_of_another_budget_is_a_usage_error(tmp_path: Path):
+    words = [
+        "compare",
+        *GAMES,
+        "--policy",
+        "dfs",
+        "--seeds",
+        "1",
+        "--no-baselines",
+        "--store",
+        str(tmp_path / "runs.db"),
+    ]
+    assert call(*words, "--budget-expansions", "20").exit_code == 0
+    done = call(*words, "--budget-expansions", "30")
+    assert done.exit_code == 2
+    assert "20 expansions then, 30 expansions now" in " ".join(done.stderr.split())
+
+
+def test_ctrl_c_keeps_what_is_there_and_the_same_command_goes_on(tmp_path: Path):
+    steps = "Possible next steps:\n4 + 9 = 13 (left: 10 13 13)"
+    with Loopback(lambda prompt, draw: steps if "Input" in prompt else "likely", latency=0.05) as server:
+        model = ["--model", "openai:small", "--base-url", server.base_url, "--budget-calls", "30", "--seeds", "4"]
+        more = ["--policy", "tot(breadth=1)", "--no-baselines", "--workers", "2", "--store", str(tmp_path / "runs.db")]
+        words = ["compare", "--task", "game24", "4 9 10 13", *model, *more, "--json"]
+        work = subprocess.Popen(
+            [sys.executable, "-m", "thoughtgraph.cli", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 30
+        while server.requests < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        work.send_signal(signal.SIGINT)
+        out, err = work.communicate(timeout=30)
+        assert (work.returncode, out) == (130, "")
+        assert "of 4 runs are done: compare again with the same store to go on" in " ".join(err.split())
+        done = call(*words)
+        assert done.exit_code == 0, done.stderr
+        seen = server.requests
+        assert json.loads(call(*words).stdout) == json.loads(done.stdout)
+        assert server.requests == seen
+
+
+def test_labels_in_a_comparison_are_shown_as_they_are(tmp_path: Path):
+    done = call("compare", "--task", "game24", "4 9 10 13", "--policy", "[red]x[/red]", "--budget-calls", "9")
+    assert done.exit_code == 2
+    assert "[red]x[/red]" in done.stderr
+
+
+def test_every_policy_that_text_can_name_is_told_with_its_settings_and_its_paper():
+    told = json.loads(call("policies", "--json").stdout)
+    assert [entry["name"] for entry in told][:2] == ["direct", "cot"]
+    mcts = next(entry for entry in told if entry["name"] == "mcts")
+    assert mcts["signature"].startswith("mcts(simulations=1000, workers=1, c=1.0")
+    assert "Kocsis & Szepesvari, 2006" in mcts["says"]
+    assert set(mcts) == {"name", "signature", "says", "cost"}
+    assert json.loads(call("policies", "mcts", "--json").stdout) == mcts
+    listed = call("policies").stdout
+    assert all(entry["signature"] in listed and entry["says"] in listed for entry in told)
+
+
+def test_a_policy_that_is_not_there_is_a_usage_error():
+    done = call("policies", "mtcs")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "did you mean mcts" in done.stderr

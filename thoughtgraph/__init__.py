@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from thoughtgraph.api import Interrupted, Update, aresume, asolve, estimate, resume, solve, stream
     from thoughtgraph.budget import Budget, Usage
     from thoughtgraph.cache import Cache
+    from thoughtgraph.comparing import acompare, compare
+    from thoughtgraph.comparison import Cell, Comparison, Trial
+    from thoughtgraph.environment import Environment, Step, Tool
     from thoughtgraph.errors import (
         BudgetExhausted,
         EffectError,
@@ -47,6 +50,9 @@ _HOMES = {
     "api": ("Interrupted", "Update", "aresume", "asolve", "estimate", "resume", "solve", "stream"),
     "budget": ("Budget", "Usage"),
     "cache": ("Cache",),
+    "comparing": ("acompare", "compare"),
+    "comparison": ("Cell", "Comparison", "Trial"),
+    "environment": ("Environment", "Step", "Tool"),
     "errors": (
         "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
         "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported", "Unsure",
@@ -75,10 +81,13 @@ __all__ = [
     "BudgetExhausted",
     "Cache",
     "Capabilities",
+    "Cell",
+    "Comparison",
     "Completion",
     "Critic",
     "Draft",
     "EffectError",
+    "Environment",
     "Generator",
     "Image",
     "Interrupted",
@@ -102,6 +111,7 @@ __all__ = [
     "Score",
     "Search",
     "State",
+    "Step",
     "Stepper",
     "Store",
     "StoreError",
@@ -110,6 +120,8 @@ __all__ = [
     "Thought",
     "ThoughtGraph",
     "ThoughtgraphError",
+    "Tool",
+    "Trial",
     "Unauthorized",
     "Unavailable",
     "Unparsable",
@@ -118,10 +130,12 @@ __all__ = [
     "Update",
     "Usage",
     "__version__",
+    "acompare",
     "answers",
     "apick",
     "aresume",
     "asolve",
+    "compare",
     "critics",
     "estimate",
     "generators",

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack, cast
 
 from thoughtgraph.budget import Budget
 from thoughtgraph.cache import Cache, as_cache
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from thoughtgraph.forecast import Estimate
+
+T = TypeVar("T")
 
 DEFAULT_BUDGET = Budget(calls=16)
 """What a run may spend when nobody said."""
@@ -138,7 +140,7 @@ def solve(
     endpoint ends the run; `Interrupted` (a KeyboardInterrupt) on Ctrl-C. The last two carry the result.
     """
     return _blocking(
-        _new(
+        begun(
             task, policy=policy, model=model, models=models, base_url=base_url, price=price, budget=budget, seed=seed,
             store=store, cache=cache, retry=retry, returns=returns, merge=merge, on_event=on_event,
         )
@@ -147,7 +149,7 @@ def solve(
 
 async def asolve(task: Task | str, **how: Unpack[How]) -> Result:
     """`solve` for code that is async already. Cancelling the task ends the run, recorded and resumable."""
-    return await _new(task, **how)()
+    return await begun(task, **how)()
 
 
 async def stream(task: Task | str, **how: Unpack[How]) -> AsyncGenerator[Update, None]:
@@ -201,7 +203,7 @@ def resume(
     stays untouched.
     """
     return _blocking(
-        _again(
+        again(
             run, store=store, budget=budget, task=task, policy=policy, model=model, models=models, base_url=base_url,
             price=price, cache=cache, retry=retry, returns=returns, on_event=on_event,
         )
@@ -210,7 +212,7 @@ def resume(
 
 async def aresume(run: str, **how: Unpack[Again]) -> Result:
     """`resume` for code that is async already."""
-    return await _again(run, **how)()
+    return await again(run, **how)()
 
 
 def estimate(
@@ -294,8 +296,8 @@ def as_store(store: Store | str | os.PathLike[str] | None) -> Store:
 
 
 @dataclass
-class _Run:
-    """A run that is ready to go, and the store to close after it, if it was opened here."""
+class Run:
+    """A run that is ready to go, and what to close after it, if it was opened here."""
 
     engine: Engine
     go: Callable[[], Coroutine[Any, Any, Result]]
@@ -304,37 +306,35 @@ class _Run:
     returns: type[BaseModel] | None = None
 
     async def __call__(self) -> Result:
-        models = self.engine.known
-        try:
-            with _using(models):
+        """Run to the end."""
+        async with speaking(self.engine.known):
+            try:
                 return _formed(await self.go(), self.returns)
-        except RunFailed as failed:
-            failed.result = _formed(failed.result, self.returns)
-            raise
-        finally:
-            if self.store is not None:
-                self.store.close()
-            if self.cache is not None:
-                self.cache.close()
-            for model in models:
-                if not _users[id(model)]:
-                    await model.close()
+            except RunFailed as failed:
+                failed.result = _formed(failed.result, self.returns)
+                raise
+            finally:
+                if self.store is not None:
+                    self.store.close()
+                if self.cache is not None:
+                    self.cache.close()
 
 
 _users: Counter[int] = Counter()
 
 
-@contextlib.contextmanager
-def _using(models: Sequence[Model]) -> Generator[None, None, None]:
-    """Count a model's runs: the last one lets go of its connections, and the next one opens new ones."""
+@contextlib.asynccontextmanager
+async def speaking(models: Sequence[Model]) -> AsyncGenerator[None, None]:
+    """Count a model's users: the last one lets go of its connections, and the next one opens new ones."""
     _users.update(map(id, models))
     try:
         yield
     finally:
+        _users.subtract(map(id, models))
         for model in models:
-            _users[id(model)] -= 1
             if not _users[id(model)]:
                 del _users[id(model)]
+                await model.close()
 
 
 def _read(form: type[BaseModel], answer: Json) -> BaseModel:
@@ -380,14 +380,25 @@ def _named(how: Mapping[str, object], kind: type) -> None:
             raise TypeError(f"there is no argument {name!r}: {hint}expected {', '.join(known)}")
 
 
-def _new(task: Task | str, **how: Unpack[How]) -> _Run:
+def begun(
+    task: Task | str,
+    *,
+    run: str = "",
+    speakers: tuple[Model | None, Mapping[str, Model]] | None = None,
+    **how: Unpack[How],
+) -> Run:
+    """A new run, ready to go: what `solve` does, before it does it.
+
+    `run` is its id, where it is to have one of its own. `speakers` are its model and those of single roles, where they
+    are made already from what `how` names: runs side by side share their connections.
+    """
     _named(how, How)
     model, budget, merge, returns = how.get("model"), how.get("budget"), how.get("merge"), how.get("returns")
     task = as_task(task, merge, returns)
     if budget is not None and not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the budget is {budget!r:.80}: expected a tg.Budget, as in tg.Budget(calls=16)")
-    url, price = how.get("base_url"), how.get("price")
-    used = _used(task, how)
+    price = how.get("price")
+    used, others = speakers or _speakers(task, how)
     recipe: Json = {
         "task": task.recipe,
         "merge": merge,
@@ -400,15 +411,22 @@ def _new(task: Task | str, **how: Unpack[How]) -> _Run:
     }
     with _opened(how.get("store")) as kept:
         engine = Engine(
-            task, as_policy(how.get("policy"), task), store=kept, run=new_run(), model=used,
-            models=as_models(how.get("models"), used, url), budget=budget or _default(used),
-            seed=how.get("seed", 0), retry=how.get("retry"), cache=as_cache(how.get("cache")), recipe=recipe,
+            task, as_policy(how.get("policy"), task), store=kept, run=run or new_run(), model=used, models=others,
+            budget=budget or _default(used), seed=how.get("seed", 0), retry=how.get("retry"),
+            cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
         return _ready(engine, lambda: engine.start(created, __version__), how)
 
 
-def _again(run: str, **how: Unpack[Again]) -> _Run:
+def _speakers(task: Task, how: Mapping[str, Any]) -> tuple[Model | None, Mapping[str, Model]]:
+    """The run's model, and those of single roles."""
+    used = _used(task, how)
+    return used, as_models(how.get("models"), used, how.get("base_url"))
+
+
+def again(run: str, **how: Unpack[Again]) -> Run:
+    """A recorded run, ready to go on: what `resume` does, before it does it."""
     _named(how, Again)
     policy, model = how.get("policy"), how.get("model")
     with _opened(existing(how["store"])) as kept:
@@ -434,7 +452,7 @@ def _again(run: str, **how: Unpack[Again]) -> _Run:
 def _used(task: Task, how: Mapping[str, Any]) -> Model | None:
     """The model that is named; a task with local generators takes none from the environment."""
     model: Model | str | None = how.get("model")
-    if model is None and _local(task):
+    if model is None and thinks_alone(task):
         return None
     return as_model(model, how.get("base_url"), how.get("price"))
 
@@ -488,7 +506,7 @@ def _opened(store: Store | str | os.PathLike[str] | None) -> Generator[Store, No
         raise
 
 
-def _ready(engine: Engine, go: Callable[[], Coroutine[Any, Any, Result]], how: Mapping[str, Any]) -> _Run:
+def _ready(engine: Engine, go: Callable[[], Coroutine[Any, Any, Result]], how: Mapping[str, Any]) -> Run:
     """Tell the caller of events as updates, and close the store and the cache if they were opened here."""
     tell: Callable[[Update], None] | None = how.get("on_event")
     if tell is not None:
@@ -499,7 +517,7 @@ def _ready(engine: Engine, go: Callable[[], Coroutine[Any, Any, Result]], how: M
         engine.listener = listener
     store, cache = engine.store, engine.calls.cache
     opened = store if isinstance(store, SQLiteStore) and store is not how.get("store") else None
-    return _Run(engine, go, opened, cache, how.get("returns"))
+    return Run(engine, go, opened, cache, how.get("returns"))
 
 
 def as_task(task: Task | str, merge: bool | None = None, returns: type[BaseModel] | None = None) -> Task:
@@ -576,7 +594,8 @@ def _text(thing: object) -> str | None:
     return expression(thing) or ""
 
 
-def _local(task: Task) -> bool:
+def thinks_alone(task: Task) -> bool:
+    """Whether a task that ships with the package has its local generators, and asks no model."""
     recipe: Json = task.recipe
     return isinstance(recipe, dict) and bool(cast("dict[str, Json]", recipe).get("local"))
 
@@ -607,16 +626,21 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_loop.cache_clear)  # threads do not survive a fork
 
 
-def _blocking(run: _Run) -> Result:
+def submitted(work: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
+    """`work`, begun in the background; `TaskError` inside a run, which would wait for itself."""
     loop = _loop()
     with contextlib.suppress(RuntimeError):
         if asyncio.get_running_loop() is loop:
             raise TaskError("solve was called from inside a run: await asolve there")
-    future = asyncio.run_coroutine_threadsafe(run(), loop)
+    return asyncio.run_coroutine_threadsafe(work(), loop)
+
+
+def _blocking(run: Run) -> Result:
+    future = submitted(run)
     try:
         return future.result()
     except KeyboardInterrupt:
-        loop.call_soon_threadsafe(run.engine.cancel)
+        _loop().call_soon_threadsafe(run.engine.cancel)
         raise Interrupted(_at_last(run.engine, future)) from None
 
 

@@ -11,16 +11,21 @@ import json
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypedDict, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from thoughtgraph import options
 from thoughtgraph.api import Interrupted, Update, estimate, resume, solve
 from thoughtgraph.budget import Budget
+from thoughtgraph.cli_compare import Counted, described, problems
+from thoughtgraph.comparing import compare
+from thoughtgraph.comparison import plottable
 from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
 from thoughtgraph.model import Price
 from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, tree, whole
@@ -40,58 +45,30 @@ app = typer.Typer(
 )
 aside = Console(stderr=True)
 
-PolicyOption = Annotated[str | None, typer.Option("--policy", help="such as 'mcts(simulations=40, workers=8)'")]
-ModelOption = Annotated[str | None, typer.Option("--model", help="backend:model, such as openai:gpt-5-mini")]
-UrlOption = Annotated[str | None, typer.Option("--base-url", help="an OpenAI-compatible server of your own")]
-ModelForOption = Annotated[
-    list[str] | None, typer.Option("--model-for", help="another model for one action or critic: value=openai:gpt-5")
-]
-PriceOption = Annotated[str | None, typer.Option("--price", help="dollars per million tokens: IN,OUT as in 0.25,2")]
-AttemptsOption = Annotated[int | None, typer.Option("--attempts", help="HTTP attempts at each request (6)")]
-CacheOption = Annotated[Path | None, typer.Option("--cache", help="a file of paid replies that runs share")]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="pay anew, whatever TG_CACHE says")]
-UsdOption = Annotated[float | None, typer.Option("--budget-usd", help="dollars")]
-CallsOption = Annotated[int | None, typer.Option("--budget-calls", help="model calls, each draw one")]
-TokensOption = Annotated[int | None, typer.Option("--budget-tokens", help="prompt and completion tokens")]
-SecondsOption = Annotated[float | None, typer.Option("--budget-seconds", help="seconds of wall time")]
-ExpansionsOption = Annotated[int | None, typer.Option("--budget-expansions", help="thoughts expanded")]
-StoreOption = Annotated[Path | None, typer.Option("--store", help="the SQLite file of runs (by default your own)")]
-NoStoreOption = Annotated[bool, typer.Option("--no-store", help="keep the run in memory only")]
-JsonOption = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, and nothing else")]
-
-
-class Paying(TypedDict):
-    """What `solve` and `resume` share about models and money."""
-
-    models: Mapping[str, str] | None
-    price: Price | None
-    retry: Retry | None
-    cache: Path | bool | None
-
 
 @app.command("solve")
 def solve_command(
     problem: Annotated[str, typer.Argument(help="the question or puzzle; - reads it from standard input")],
     task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
-    policy: PolicyOption = None,
-    model: ModelOption = None,
-    model_for: ModelForOption = None,
-    base_url: UrlOption = None,
-    price: PriceOption = None,
-    attempts: AttemptsOption = None,
-    cache: CacheOption = None,
-    no_cache: NoCacheOption = False,
-    budget_usd: UsdOption = None,
-    budget_calls: CallsOption = None,
-    budget_tokens: TokensOption = None,
-    budget_seconds: SecondsOption = None,
-    budget_expansions: ExpansionsOption = None,
+    policy: options.Policy = None,
+    model: options.Model = None,
+    model_for: options.ModelFor = None,
+    base_url: options.Url = None,
+    price: options.Price = None,
+    attempts: options.Attempts = None,
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
+    budget_usd: options.Usd = None,
+    budget_calls: options.Calls = None,
+    budget_tokens: options.Tokens = None,
+    budget_seconds: options.Seconds = None,
+    budget_expansions: options.Expansions = None,
     seed: Annotated[int, typer.Option("--seed", help="the same seed and replies give the same run")] = 0,
-    store: StoreOption = None,
-    no_store: NoStoreOption = False,
+    store: options.Store = None,
+    no_store: options.NoStore = False,
     merge: Annotated[bool | None, typer.Option("--merge/--no-merge", help="merge equal thoughts")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="call nothing; say what it would cost")] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
@@ -116,18 +93,18 @@ def solve_command(
 def estimate_command(
     problem: Annotated[str, typer.Argument(help="the question or puzzle; - reads it from standard input")],
     task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
-    policy: PolicyOption = None,
-    model: ModelOption = None,
-    model_for: ModelForOption = None,
-    base_url: UrlOption = None,
-    price: PriceOption = None,
-    budget_usd: UsdOption = None,
-    budget_calls: CallsOption = None,
-    budget_tokens: TokensOption = None,
-    budget_seconds: SecondsOption = None,
-    budget_expansions: ExpansionsOption = None,
+    policy: options.Policy = None,
+    model: options.Model = None,
+    model_for: options.ModelFor = None,
+    base_url: options.Url = None,
+    price: options.Price = None,
+    budget_usd: options.Usd = None,
+    budget_calls: options.Calls = None,
+    budget_tokens: options.Tokens = None,
+    budget_seconds: options.Seconds = None,
+    budget_expansions: options.Expansions = None,
     seed: Annotated[int, typer.Option("--seed", help="the same seed gives the same estimate")] = 0,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Say what a run would cost, at least, likely and at most. Nothing is called."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
@@ -137,24 +114,93 @@ def estimate_command(
     _foresee(made, {**how, **paid}, as_json)
 
 
+@app.command("compare")
+def compare_command(
+    problem: Annotated[list[str], typer.Argument(help="problems; @FILE has one a line, - is standard input")],
+    task: Annotated[str, typer.Option("--task", help=f"one of {', '.join(NAMES)}")] = "question",
+    policy: options.Policies = None,
+    model: options.Models = None,
+    draws: options.Draws = None,
+    model_for: options.ModelFor = None,
+    base_url: options.Url = None,
+    price: options.Price = None,
+    attempts: options.Attempts = None,
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
+    budget_usd: options.Usd = None,
+    budget_calls: options.Calls = None,
+    budget_tokens: options.Tokens = None,
+    budget_seconds: options.Seconds = None,
+    budget_expansions: options.Expansions = None,
+    seeds: Annotated[int, typer.Option("--seeds", help="runs of each cell on each problem")] = 3,
+    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="plain sampling beside")] = True,
+    split: Annotated[float, typer.Option("--split", help="share of the problems to choose on")] = 0.5,
+    workers: Annotated[int, typer.Option("--workers", help="runs side by side")] = 8,
+    store: options.Store = None,
+    no_store: options.NoStore = False,
+    plot: Annotated[Path | None, typer.Option("--plot", help="draw it to this .svg or .png")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Compare policies, models and numbers of draws, each run within the same budget; once stopped, it can go on."""
+    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where, paid = _where(store, no_store), _paying(model_for, price, attempts, cache, no_cache)
+    over = {name: named for name, named in (("policy", policy), ("model", model), ("L", draws)) if named}
+    try:
+        if plot is not None:
+            plottable(plot)
+        if budget is None:
+            raise TaskError("no budget is named: every run gets the same, as in --budget-calls 40")
+        tasks = [_task(task, one, model[0] if model else None) for one in problems(problem)]
+        with Counted(aside) as counted:
+            found = compare(
+                tasks, over=over, budget=budget, seeds=seeds, baselines=baselines, split=split, workers=workers,
+                store=where, base_url=base_url, on_run=counted, **paid,
+            )  # fmt: skip
+        _write(_line(found.to_json()) if as_json else harmless(f"{found}\n"))
+        if plot is not None:
+            found.plot(plot)
+    except KeyboardInterrupt as stopped:
+        aside.print(whole(str(stopped)), soft_wrap=True)
+        raise typer.Exit(130) from None
+    except (ThoughtgraphError, ValueError, OSError) as error:
+        _refuse(error)
+
+
+@app.command("policies")
+def policies_command(
+    name: Annotated[str | None, typer.Argument(help="one policy; without it, all there are")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Say which policies there are: their settings, their papers, and what a run costs."""
+    try:
+        found = described(name)
+    except ValueError as error:
+        _refuse(error)
+    if as_json:
+        entries = [asdict(entry) for entry in found]
+        _write(_line(entries[0] if name else entries))
+    else:
+        _write("\n\n".join(f"{e.signature}\n  {e.says}\n  Cost: {e.cost or 'not said'}" for e in found) + "\n")
+
+
 @app.command("resume")
 def resume_command(
     run: Annotated[str, typer.Argument(help="the run's id")],
-    policy: PolicyOption = None,
-    model: ModelOption = None,
-    model_for: ModelForOption = None,
-    base_url: UrlOption = None,
-    price: PriceOption = None,
-    attempts: AttemptsOption = None,
-    cache: CacheOption = None,
-    no_cache: NoCacheOption = False,
-    budget_usd: UsdOption = None,
-    budget_calls: CallsOption = None,
-    budget_tokens: TokensOption = None,
-    budget_seconds: SecondsOption = None,
-    budget_expansions: ExpansionsOption = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
+    policy: options.Policy = None,
+    model: options.Model = None,
+    model_for: options.ModelFor = None,
+    base_url: options.Url = None,
+    price: options.Price = None,
+    attempts: options.Attempts = None,
+    cache: options.Cache = None,
+    no_cache: options.NoCache = False,
+    budget_usd: options.Usd = None,
+    budget_calls: options.Calls = None,
+    budget_tokens: options.Tokens = None,
+    budget_seconds: options.Seconds = None,
+    budget_expansions: options.Expansions = None,
+    store: options.Store = None,
+    as_json: options.Json = False,
 ) -> None:
     """Go on with a run where it stopped; what is recorded is not paid again. A budget is the new total."""
     budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
@@ -171,9 +217,9 @@ def resume_command(
 @app.command("show")
 def show_command(
     run: Annotated[str | None, typer.Argument(help="the run's id; without it, the runs there are")] = None,
-    store: StoreOption = None,
+    store: options.Store = None,
     most: Annotated[int, typer.Option("--most", help="how many thoughts to show at most")] = 200,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show a recorded run: its tree, its answer, its books. Nothing is called."""
     try:
@@ -187,7 +233,7 @@ def show_command(
 
 
 @app.command("demo")
-def demo_command(as_json: JsonOption = False) -> None:
+def demo_command(as_json: options.Json = False) -> None:
     """Solve a few puzzles offline with three policies side by side, and show what each paid."""
     from thoughtgraph.demo import demo
 
@@ -197,10 +243,10 @@ def demo_command(as_json: JsonOption = False) -> None:
 
 @app.command("doctor")
 def doctor_command(
-    model: Annotated[list[str] | None, typer.Option("--model", help="backend:model; again for another")] = None,
-    base_url: UrlOption = None,
+    model: options.Models = None,
+    base_url: options.Url = None,
     probe: Annotated[bool, typer.Option("--probe", help="ask the servers what they really do: a few cents")] = False,
-    as_json: JsonOption = False,
+    as_json: options.Json = False,
 ) -> None:
     """Say which models are set up, what each can do, and what is done where it cannot."""
     from thoughtgraph.doctor import examine
@@ -334,7 +380,7 @@ def _budget(
 
 def _paying(
     model_for: Sequence[str] | None, price: str | None, attempts: int | None, cache: Path | None, no_cache: bool
-) -> Paying:
+) -> options.Paying:
     """What the options say about models and money."""
     try:
         return {

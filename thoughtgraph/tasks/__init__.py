@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from thoughtgraph.errors import TaskError
 from thoughtgraph.task import Task
 from thoughtgraph.tasks.blocksworld import blocksworld
+from thoughtgraph.tasks.evaluation import evaluator
 from thoughtgraph.tasks.fallible import Fallible
 from thoughtgraph.tasks.game24 import game24
 from thoughtgraph.tasks.intersection import intersection
@@ -17,7 +18,8 @@ from thoughtgraph.tasks.question import question
 from thoughtgraph.tasks.sorting import sorting
 
 __all__ = [
-    "NAMES", "Fallible", "blocksworld", "build", "game24", "intersection", "keywords", "prontoqa", "question", "sorting",
+    "NAMES", "Fallible", "blocksworld", "build", "evaluator", "game24", "intersection", "keywords", "prontoqa",
+    "question", "sorting",
 ]  # fmt: skip
 
 _MAKERS: Mapping[str, Callable[..., Task]] = {

@@ -40,12 +40,12 @@ def question(
 
     Actions: "answer" sends the question and nothing else, and the reply is the answer; "reason" is zero-shot chain of
     thought (Kojima et al., 2022), a whole solution; "step" draws next steps of one, and "propose" asks for several
-    different ones at once; "refine" writes a better solution than the one it goes on from, "combine" one out of several,
-    and "reflect" says what went wrong. Critics: "value" judges each line of thought alone, "vote" compares them, and "agree" names
-    the one that most others bear out. `passages` are knowledge that every prompt quotes, that of "answer" too, and
-    `images` are shown with every prompt. With `returns`, a pydantic model, answers are its data, and there is no "step"
-    and no "propose". A model is always asked, so `local` has no effect: it is there for `build`. Raises `TaskError`
-    for an empty question.
+    different ones at once; "refine" writes a better solution than the one it goes on from, "combine" one out of
+    several, and "reflect" says what went wrong. Critics: "value" judges each line of thought alone, "vote" compares
+    them, and "agree" names the one that most others bear out. `passages` are knowledge that every prompt quotes, that
+    of "answer" too, and `images` are shown with every prompt. With `returns`, a pydantic model, answers are its data,
+    and there are only "answer" and "reason". A model is always asked, so `local` has no effect: it is there for
+    `build`. Raises `TaskError` for an empty question.
     """
     if not isinstance(text, str) or not text.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the question is {text!r:.80}: expected a text that asks something")
