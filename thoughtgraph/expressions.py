@@ -30,6 +30,10 @@ NAMES: Mapping[str, str] = {
     "dfs": "DFS",
     "best_first": "BestFirst",
     "mcts": "MCTS",
+    "ab_mcts": "ABMCTS",
+    "ab_mcts_m": "ABMCTSM",
+    "mctsr": "MCTSr",
+    "rstar": "RStar",
     "got": "GoT",
     "auto": "Auto",
 }

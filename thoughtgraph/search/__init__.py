@@ -1,5 +1,7 @@
 """Search policies: one idea a file. Pass the object, as in `tg.solve(task, policy=tg.search.MCTS(workers=8))`."""
 
+from thoughtgraph.search.ab_mcts import ABMCTS
+from thoughtgraph.search.ab_mcts_m import ABMCTSM
 from thoughtgraph.search.auto import Auto
 from thoughtgraph.search.beam import Beam
 from thoughtgraph.search.best_first import BestFirst
@@ -12,13 +14,15 @@ from thoughtgraph.search.got import GoT
 from thoughtgraph.search.halving import SequentialHalving
 from thoughtgraph.search.lookahead import Lookahead
 from thoughtgraph.search.mcts import MCTS
+from thoughtgraph.search.mctsr import MCTSr
 from thoughtgraph.search.particle_filter import ParticleFilter
 from thoughtgraph.search.particle_gibbs import ParticleGibbs
+from thoughtgraph.search.rstar import RStar
 from thoughtgraph.search.self_consistency import SelfConsistency
 from thoughtgraph.search.tot import ToT
 from thoughtgraph.search.usc import USC
 
 __all__ = [
-    "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "GoT", "Lookahead",
-    "ParticleFilter", "ParticleGibbs", "SelfConsistency", "SequentialHalving", "ToT",
+    "ABMCTS", "ABMCTSM", "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "GoT",
+    "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency", "SequentialHalving", "ToT",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import ast
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
@@ -36,17 +36,24 @@ def game24(problem: str, local: bool = True) -> Task:
 
     A thought is one step, {"text": "10 - 4 = 6 (left: 6 9 13)", "steps": [["10", "-", "4"]], "left": ["6", "9",
     "13"]}, numbers as exact fractions; a whole answer brings all its steps at once. Steps that leave the same numbers
-    are equal. "step" makes every legal move, "reason" and "answer" play at random to the end; or a model proposes,
-    reasons and answers, if not `local`. `TaskError` for what is no puzzle.
+    are equal. "step" makes every legal move, "reason" and "answer" play at random to the end, "refine" plays on from
+    the first steps of an answer that is there, and takes its place; or a model proposes, reasons, answers and refines,
+    if not `local`. `TaskError` for what is no puzzle.
     """
     numbers = read(problem)
     x = " ".join(map(str, numbers))
     stepping = legal_moves if local else Propose(proposing)
     reasoning = Rollout() if local else Chain(chaining)
+    refining = Replay() if local else Refine(mending)
     judging = promise if local else Judge(Value(valuing, samples=3))
     return Task(
         problem=x,
-        actions={"step": stepping, "reason": reasoning, "answer": Rollout() if local else Chain(asking)},
+        actions={
+            "step": stepping,
+            "reason": reasoning,
+            "answer": Rollout() if local else Chain(asking),
+            "refine": refining,
+        },
         critics={"value": judging},
         start={"text": x, "steps": [], "left": list(map(str, numbers))},
         claim=claim,
@@ -105,12 +112,21 @@ def composed(path: Sequence[Thought]) -> Term | None:
     """The one number that the steps of a path leave; None where a step is illegal or more than one number is left."""
     pool = [Term(Fraction(number), number) for number in path[0].content["left"]]
     try:
-        for a, op, b in (step for thought in path[1:] for step in thought.content["steps"]):
+        for a, op, b in steps_of(path[1:]):
             x, y = (pool.pop([term.value for term in pool].index(Fraction(number))) for number in (a, b))
             pool.append(Term(OPERATORS[op](x.value, y.value), *_written(x, op, y)))
     except (ValueError, ZeroDivisionError):
         return None
     return pool[0] if len(pool) == 1 else None
+
+
+def steps_of(thoughts: Sequence[Thought]) -> list[tuple[str, str, str]]:
+    """The steps of all thoughts, one after the other; an answer made "anew" takes the place of what was before it."""
+    steps = list[tuple[str, str, str]]()
+    for thought in thoughts:
+        before = () if thought.content.get("anew") else steps
+        steps = [*before, *((a, op, b) for a, op, b in thought.content["steps"])]
+    return steps
 
 
 def _written(x: Term, op: str, y: Term) -> tuple[str, int]:
@@ -180,6 +196,19 @@ def step(a: Fraction, op: str, b: Fraction, rest: Sequence[Fraction]) -> Move:
     return Move(str(a), op, str(b), str(result), tuple(str(number) for number in sorted([*rest, result])))
 
 
+def replayed(numbers: Sequence[str], thoughts: Sequence[Thought]) -> list[Move]:
+    """The moves of some thoughts from the puzzle's numbers on, up to the first illegal one."""
+    played, pool = list[Move](), [Fraction(number) for number in numbers]
+    try:
+        for a, op, b in steps_of(thoughts):
+            x, y = (pool.pop(pool.index(Fraction(number))) for number in (a, b))
+            played.append(step(x, op, y, pool))
+            pool = [Fraction(number) for number in played[-1].left]
+    except (ValueError, ZeroDivisionError):
+        pass
+    return played
+
+
 def left_of(thought: Thought) -> tuple[str, ...]:
     """The numbers that a thought leaves."""
     return tuple(thought.content["left"])
@@ -202,16 +231,38 @@ class Rollout:
     def __call__(self, state: State, n: int) -> list[Draft]:
         """Play to the end `n` times."""
         rng, left = state.rng, left_of(state.thought)
-        return [self._play(left, rng) for _ in range(self.width if n == ALL else n) if len(left) > 1]
+        drawn = range(self.width if n == ALL else n)
+        return [Draft(_told(_played([], left, rng)), done=True) for _ in drawn if len(left) > 1]
 
-    def _play(self, left: tuple[str, ...], rng: random.Random) -> Draft:
-        played = list[Move]()
-        while len(left) > 1:
-            played.append(rng.choice(moves(left)))
-            left = played[-1].left
-        contents = [move.content for move in played]
-        steps = [content["steps"][0] for content in contents]
-        return Draft({"text": "\n".join(c["text"] for c in contents), "steps": steps, "left": list(left)}, done=True)
+
+@dataclass(frozen=True)
+class Replay:
+    """Whole answers in the place of a finished one: some of its first steps, and then others, drawn at random."""
+
+    width: int = 8
+
+    def __call__(self, state: State, n: int) -> list[Draft]:
+        """Play again `n` times; nothing comes of what is not finished."""
+        rng, path = state.rng, state.path
+        start = left_of(path[0])
+        before = replayed(start, path[1:])
+        drawn = range((self.width if n == ALL else n) if state.thought.done else 0)
+        again = (_played(before[: rng.randrange(len(start) - 1)], start, rng) for _ in drawn)
+        return [Draft({**_told(played), "anew": True}, done=True) for played in again]
+
+
+def _played(played: list[Move], start: tuple[str, ...], rng: random.Random) -> list[Move]:
+    """These moves, and then others at random until one number is left."""
+    while len(left := played[-1].left if played else start) > 1:
+        played.append(rng.choice(moves(left)))
+    return played
+
+
+def _told(played: Sequence[Move]) -> dict[str, Json]:
+    """Moves as the content of one thought."""
+    contents = [move.content for move in played]
+    steps = [content["steps"][0] for content in contents]
+    return {"text": "\n".join(c["text"] for c in contents), "steps": steps, "left": list(played[-1].left)}
 
 
 def promise(states: Sequence[State]) -> list[Score]:
@@ -278,6 +329,20 @@ class Chain:
         """`n` answers; `width` of them where nobody says how many."""
         wanted = self.width if n == ALL else n
         return await state.ask(self.prompter, wanted, answered) if len(left_of(state.thought)) > 1 else []
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Whole answers in the place of a finished one, which a model sees with what it really comes to; one call each."""
+
+    prompter: Prompter
+    width: int = 5
+
+    async def __call__(self, state: State, n: int) -> list[Draft]:
+        """`n` answers; `width` of them where nobody says how many; nothing comes of what is not finished."""
+        wanted = self.width if n == ALL else n
+        made = await state.ask(self.prompter, wanted, answered) if state.thought.done else []
+        return [replace(draft, content={**draft.content, "anew": True}) for draft in made]
 
 
 @dataclass(frozen=True)
@@ -484,10 +549,34 @@ def chaining(
     x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
 ) -> Prompt:
     """Chain of thought, with examples."""
-    return Prompt(
-        task="Use numbers and basic arithmetic operations (+ - * /) to obtain 24. Each step, you are only allowed to "
-        "choose two of the remaining numbers to obtain a new number.",
-        examples="""\
+    return Prompt(task=RULES, examples=EXAMPLES, problem=f"Input: {numbers_left(x, thoughts)}\nSteps:")
+
+
+def mending(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """Chain of thought once more: a wrong answer with what it really comes to, and its first step to begin with.
+
+    A first step from which two answers went wrong, one after the other, is given up.
+    """
+    tried, before = (steps_of(those)[:1] for those in (thoughts, thoughts[:-1]))
+    lines = [move.content["text"] for move in replayed(x.split(), thoughts)]
+    kept = lines[:1] if tried != before else []
+    ask = f"Give another answer that begins with {'the same' if kept else 'another'} first step."
+    wrong = "\n".join(["This answer is wrong:", f"Input: {x}", "Steps:", *lines, f"Answer: {_comes_to(x, thoughts)}"])
+    return Prompt(task=RULES, examples=EXAMPLES, wrong=wrong, problem="\n".join([ask, f"Input: {x}", "Steps:", *kept]))
+
+
+def _comes_to(x: str, thoughts: Sequence[Thought]) -> str:
+    """What is claimed at the end of these thoughts; a puzzle's own numbers stand at its root."""
+    return claim([Thought("", (), "", {"left": x.split()}), *thoughts]) or ""
+
+
+RULES = (
+    "Use numbers and basic arithmetic operations (+ - * /) to obtain 24. Each step, you are only allowed to choose two "
+    "of the remaining numbers to obtain a new number."
+)
+EXAMPLES = """\
 Input: 4 4 6 8
 Steps:
 4 + 8 = 12 (left: 4 6 12)
@@ -507,9 +596,7 @@ Steps:
 8 / 4 = 2 (left: 1 2 8)
 1 + 2 = 3 (left: 3 8)
 3 * 8 = 24 (left: 24)
-Answer: (1 + 8 / 4) * 8 = 24""",
-        problem=f"Input: {numbers_left(x, thoughts)}\nSteps:",
-    )
+Answer: (1 + 8 / 4) * 8 = 24"""
 
 
 def valuing(

@@ -41,7 +41,8 @@ def question(
     Actions: "answer" sends the question and nothing else, and the reply is the answer; "reason" is zero-shot chain of
     thought (Kojima et al., 2022), a whole solution; "step" draws next steps of one, and "propose" asks for several
     different ones at once; "refine" writes a better solution than the one it goes on from, "combine" one out of
-    several, and "reflect" says what went wrong. Critics: "value" judges each line of thought alone, "vote" compares
+    several, and "reflect" says what went wrong; "subquestion", "reanswer", "rephrase" and "complete" are those of
+    rStar. Critics: "value" judges each line of thought alone, "vote" compares
     them, and "agree" names the one that most others bear out. `passages` are knowledge that every prompt quotes, that
     of "answer" too, and `images` are shown with every prompt. With `returns`, a pydantic model, answers are its data,
     and there are only "answer" and "reason". A model is always asked, so `local` has no effect: it is there for
@@ -76,6 +77,10 @@ def _words(images: Sequence[Image]) -> dict[str, Generator]:
         "refine": Sample(_shown(better, images), width=1, parse=solution),
         "combine": Sample(_shown(combined, images), width=1, parse=solution),
         "reflect": Sample(_shown(lesson, images), width=1, done=unfinished),
+        "subquestion": Sample(_shown(part_of_it, images), done=unfinished),
+        "reanswer": Sample(_shown(once_more, images), done=unfinished),
+        "rephrase": Sample(_shown(other_words, images), done=unfinished),
+        "complete": Sample(_shown(to_the_end, images), parse=solution),
     }
 
 
@@ -361,4 +366,55 @@ def lesson(
         thoughts=narrate(thoughts, scores),
         ask="This attempt failed, or was judged to be weak. Say in two or three sentences what went wrong, and what to "
         "do otherwise in the next attempt. Do not solve the problem.",
+    )
+
+
+def part_of_it(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """A sub-question and its answer (A3 of rStar; Qi et al., 2024)."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Ask the one sub-question whose answer helps most to go on from here, and answer it, in a few sentences. "
+        "Do not answer the whole question yet.",
+    )
+
+
+def once_more(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """The last sub-question, answered again (A4 of rStar)."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Answer the last sub-question above again, from the beginning and with more care: repeat the sub-question, "
+        "work it out step by step, and say what it comes to. Do not answer the whole question yet.",
+    )
+
+
+def other_words(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """The question in other words (A5 of rStar)."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, scores),
+        ask="Say the question in other words: list every condition that it gives, one a line, and then what is asked. "
+        "Leave nothing out, add nothing, and do not answer it.",
+    )
+
+
+def to_the_end(
+    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+) -> Prompt:
+    """The rest of a solution that somebody else began (the discriminator of rStar)."""
+    return Prompt(
+        passages=quote(passages),
+        problem=x,
+        thoughts=narrate(thoughts, [()] * len(thoughts)),
+        ask=f"Go on from the steps above, which somebody else began, to the end, step by step. End with {FORM}",
     )
