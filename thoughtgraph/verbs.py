@@ -89,7 +89,7 @@ class Search:
         return self._from or self.graph.root
 
     def at(self, thought: Thought) -> Search:
-        """The same search, begun at `thought`: a policy that is given it starts there, and answers with it or from below.
+        """The same search, begun at `thought`: a policy that is given it starts there, and answers with it or below it.
 
         So policies are put together: `await MCTS(simulations=20)(search.at(part))` within a policy of your own.
         """

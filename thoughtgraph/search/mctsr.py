@@ -8,7 +8,7 @@ from math import inf, log, sqrt
 from statistics import fmean
 from typing import ClassVar, Literal
 
-from thoughtgraph.answers import candidates, tally
+from thoughtgraph.answers import tally
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.chains import chains
 from thoughtgraph.thought import Thought
@@ -64,7 +64,7 @@ class MCTSr:
         """Select, judge again, criticise, rewrite, judge."""
         for _ in turns:
             answer = self._select(search)
-            if answer is None or any(map(search.solved, search.graph.finals)):
+            if answer is None or any(map(search.solved, search.finals)):
                 return
             await search.score([answer], self.critic)
             said = await search.expand(answer, action=self.critique, n=1, merge=False) if self.critique else []
@@ -107,7 +107,7 @@ class MCTSr:
 
     def _answers(self, search: Search) -> list[Thought]:
         """What is finished and no criticism."""
-        return [thought for thought in search.graph.finals if not self.critique or thought.action != self.critique]
+        return [thought for thought in search.finals if not self.critique or thought.action != self.critique]
 
     def _below(self, search: Search, answer: Thought) -> list[Thought]:
         """The refined answers that were made of an answer."""
@@ -115,7 +115,7 @@ class MCTSr:
 
     def answer(self, search: Search) -> Thought | None:
         """The best answer so far by its Q, or by vote; the first where nothing was judged."""
-        among = [thought for thought in candidates(search.task, search.graph) if thought.action != self.critique]
+        among = [thought for thought in search.candidates() if thought.action != self.critique]
         if self.rule == "vote" and (votes := tally(search.task, search.graph, among)):
             return max(votes.values(), key=len)[0]
         q = self._values(search)

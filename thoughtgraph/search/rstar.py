@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar
 
-from thoughtgraph.answers import candidates, tally
+from thoughtgraph.answers import tally
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.tree import Edge, Node, backup, uct
 from thoughtgraph.thought import Thought
@@ -118,7 +118,7 @@ class RStar:
     def _paths(self, search: Search) -> list[Thought]:
         """The ends of the paths that claim an answer; completions are no paths."""
         own = self._names(search).values()
-        return [end for end in candidates(search.task, search.graph) if end.action in own]
+        return [end for end in search.candidates() if end.action in own]
 
     def _votes(self, search: Search) -> dict[Hashable, list[Thought]]:
         return tally(search.task, search.graph, self._paths(search))
