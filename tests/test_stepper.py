@@ -8,6 +8,7 @@ import gc
 
 import pytest
 
+import thoughtgraph as tg
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.stepper import Stepper
 from thoughtgraph.task import Task
@@ -494,3 +495,28 @@ def test_the_unlimited_expansion_is_what_is_asked_when_nobody_says():
         await search.expand(search.root)
 
     assert step_through(policy).ask()[0].n == ALL
+
+
+def test_who_waits_for_any_completion_hears_of_what_a_finished_gather_goes_on_to_ask():
+    """A strand whose gather has just ended runs before those who only wait: they would have waited for ever."""
+
+    async def asks_twice(search):
+        await search.gather(search.expand(search.root))
+        await search.gather(search.expand(search.root))
+
+    async def waits(search, done):
+        while not done:
+            await search.next()
+
+    async def policy(search):
+        done = []
+
+        async def first():
+            await asks_twice(search)
+            done.append(True)
+
+        await search.gather(first(), waits(search, done))
+        return
+
+    task = tg.Task("?", {"step": lambda state, n: [tg.Draft("x")]})
+    assert tg.solve(task, policy=policy).reason == "exhausted"

@@ -30,11 +30,13 @@ NAMES: Mapping[str, str] = {
     "dfs": "DFS",
     "best_first": "BestFirst",
     "mcts": "MCTS",
+    "lats": "LATS",
     "ab_mcts": "ABMCTS",
     "ab_mcts_m": "ABMCTSM",
     "mctsr": "MCTSr",
     "rstar": "RStar",
     "got": "GoT",
+    "ratp": "RATP",
     "auto": "Auto",
 }
 """What a policy is called in text, and its class in `thoughtgraph.search`."""

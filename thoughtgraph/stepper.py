@@ -159,7 +159,8 @@ class Stepper:
             if part.index not in join.done:
                 self._withdraw(part, self.cancelled)
         join.strands.clear()  # they point back to it, and would wait for the garbage collector together
-        ready.append((join.strand, [join.done[index] for index in sorted(join.done)], None))
+        # before those who wait for any completion: what it asks now may be what they wait for
+        ready.appendleft((join.strand, [join.done[index] for index in sorted(join.done)], None))
 
     def _broke(self, strand: Strand, error: BaseException, ready: deque[Any]) -> None:
         strand.closed = True
@@ -171,7 +172,7 @@ class Stepper:
         for part in strand.parent.strands:
             if part is not strand:
                 self._withdraw(part)
-        ready.append((strand.parent.strand, None, error))
+        ready.appendleft((strand.parent.strand, None, error))
 
     def _release(self, effect: Effect) -> Strand:
         """Forget that an effect is in flight, along the very path that was counted when it was asked."""

@@ -4,8 +4,9 @@
 # pyright: reportCallIssue=false
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from math import inf, log, sqrt
+from dataclasses import replace
 
 import pytest
 from golden import same_as_golden
@@ -15,7 +16,6 @@ import thoughtgraph as tg
 from thoughtgraph.budget import Budget
 from thoughtgraph.search import MCTS
 from thoughtgraph.search.mcts import _Tree
-from thoughtgraph.search.tree import Bounds, puct, uct
 from thoughtgraph.testing import PolicyContract
 from thoughtgraph.verbs import Search
 
@@ -32,31 +32,18 @@ class TestMCTSWithEightWorkers(PolicyContract):
     policy = MCTS(simulations=40, workers=8)
 
 
+class TestMCTSThatJudgesOneLeafAndWidens(PolicyContract):
+    policy = MCTS(simulations=20, rule="puct", judge="leaf", widen=1.0, c=0.5)
+
+
+class TestMCTSWithRollouts(PolicyContract):
+    policy = MCTS(simulations=12, workers=3, rollout=2, follow="random", backup="discounted", widen=0.5)
+
+
 def test_its_trace_is_the_golden_one():
     same_as_golden("mcts", MCTS(simulations=12))
-
-
-# -- the rules -------------------------------------------------------------------------------------
-
-
-def test_uct_is_the_value_and_a_bonus_for_the_rarely_visited():
-    assert uct(0.5, n=2, parent=8, prior=1, c=1) == 0.5 + sqrt(log(8) / 2)
-    assert uct(0.5, n=2, parent=8, prior=1, c=0) == 0.5
-    assert uct(0.0, n=0, parent=8, prior=1, c=1) == inf
-
-
-def test_puct_weighs_its_bonus_by_the_prior():
-    c = 1 + log((9 + 19653) / 19652)
-    assert puct(0.25, n=2, parent=9, prior=0.5, c=1) == 0.25 + c * 0.5 * 3 / 3
-    assert puct(0.0, n=0, parent=4, prior=0.25, c=0) == pytest.approx(0.25 * 2 * log(19657 / 19652))
-
-
-def test_values_are_scaled_by_the_extremes_seen():
-    bounds = Bounds()
-    bounds.see(4.0)
-    assert bounds.scale(4.0) == 0.5
-    bounds.see(-4.0)
-    assert [bounds.scale(value) for value in (-4.0, 0.0, 4.0)] == [0.0, 0.5, 1.0]
+    same_as_golden("mcts_leaf", MCTS(simulations=20, rule="puct", judge="leaf", widen=1.0, c=0.5, branch=2))
+    same_as_golden("mcts_rollout", MCTS(simulations=6, rollout=2, follow="random", backup="discounted"))
 
 
 # -- a small tree by hand --------------------------------------------------------------------------
@@ -77,8 +64,7 @@ def grown(tree: Tree, policy: MCTS, **how) -> dict[str, tuple[int, float, float]
 
     async def watched(search: Search):
         kept["tree"] = _Tree(policy, search)
-        await search.gather(*(kept["tree"].work() for _ in range(policy.workers)))
-        return kept["tree"].solved
+        return await kept["tree"].grow(policy.workers)
 
     tree.run(watched, **how)
     nodes = (node for node in kept["tree"].nodes.values() if node.visits)
@@ -163,7 +149,13 @@ def test_nothing_is_left_in_flight_at_the_end():
     assert engine.search.flying == {}
 
 
-@pytest.mark.parametrize("wrong", [{"simulations": 0}, {"workers": 0}, {"c": -1}, {"branch": 0}, {"c": float("nan")}])
+WRONG = [
+    {"simulations": 0}, {"workers": 0}, {"c": -1}, {"branch": 0}, {"c": float("nan")}, {"rule": "ucb"}, {"widen": -1},
+    {"backup": "median"}, {"gamma": -0.5}, {"judge": "leaves"}, {"rollout": -1}, {"follow": "best"}, {"alpha": -1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_settings_that_make_no_sense_are_errors(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MCTS(**wrong)
@@ -226,9 +218,8 @@ def test_work_in_flight_is_a_visit_without_reward():
     """Q of a child with one visit of value 1 and one expansion below it in flight is 1/2."""
     tree = _Tree(MCTS(c=0.0), Search(tg.Task("x", actions={"s": lambda state, n: []}), tg.ThoughtGraph(thought("r"))))
     tree.bounds.see(0.0)
-    tree.attach(tree.root, [thought("a", "r"), thought("b", "r")])
-    for edge, value in zip(tree.root.edges or (), (1.0, 0.6), strict=True):
-        tree.learn([tree.root], [], [(edge, value)])
+    edges, _ = tree.hang([tree.root], [], [thought("a", "r"), thought("b", "r")])
+    tree.learn([tree.root], [], list(zip(edges, (1.0, 0.6), strict=True)))
     assert tree.choose(tree.root, set()).child.thought.id == "a"
     tree.search.flying.update(["a"])
     assert tree.choose(tree.root, set()).child.thought.id == "b"
@@ -259,3 +250,174 @@ def test_a_thousand_idle_workers_do_not_look_again_until_something_changes():
     critics = {"value": lambda states: [tg.Score(0.5) for _ in states]}
     tg.solve(tg.Task("x", actions={"step": step}, critics=critics, start=""), policy=policy, budget=tg.Budget())
     assert looks < 300
+
+
+# -- one leaf at a time ----------------------------------------------------------------------------
+
+
+def test_one_leaf_is_judged_in_each_simulation_and_uct_visits_every_child_first():
+    # a .5; b has no visits: .9; then Q(a)=0, Q(b)=1, equal bonuses: expand b, judge e.
+    policy = MCTS(simulations=3, judge="leaf")
+    assert SMALL.expanded(policy) == ".b"
+    assert SMALL.scored(policy) == ["a", "b", "e"]
+    after = grown(SMALL, policy)
+    assert after["b"] == (2, 0.5, 0.9)
+    assert after[""] == (3, 0.5, 0.9)
+
+
+def test_puct_takes_an_unjudged_child_to_be_as_good_as_its_parent():
+    # Priors .9 and .1. Judged: a, .9, the only value, so Q = .5 everywhere: a .5 + .9/2 = .95, b .5 + .1 = .6.
+    tree = Tree({"": "ab", "a": "cd"}, {"a": 0.9, "c": 0.8}, priors={"a": 9.0, "b": 1.0}, open="bcd")
+    policy = MCTS(simulations=2, judge="leaf", rule="puct")
+    assert tree.expanded(policy) == ".a"
+    assert tree.scored(policy) == ["a", "c"]
+
+
+def test_puct_by_hand_where_one_leaf_is_judged_at_a_time():
+    # 1. a .5.  2. a .5 + .5/2 = .75, b .5 + .5 = 1: b .9.  3. Q(a) = 0, Q(b) = 1, bonuses equal: expand b, e .1.
+    # 4. bounds .1 to .9: a .5 + .5 sqrt(3)/2 = .933, b mean .5: .5 + .5 sqrt(3)/3 = .789: expand a, c .2.
+    policy = MCTS(simulations=4, judge="leaf", rule="puct")
+    assert SMALL.expanded(policy) == ".ba"
+    assert SMALL.scored(policy) == ["a", "b", "e", "c"]
+
+
+def test_where_one_leaf_is_judged_final_thoughts_are_judged_too_and_the_best_is_the_answer():
+    tree = Tree({"": "abc"}, {"a": 0.2, "b": 0.7, "c": 0.4})
+    policy = MCTS(simulations=100, judge="leaf")
+    assert tree.scored(policy) == ["a", "b", "c"]
+    assert tree.run(policy)[0].answer == "b"
+
+
+def test_a_leaf_that_nobody_can_judge_is_gone_on_from_and_not_judged_again():
+    tree = Tree({"": "a", "a": "b"}, {"a": None, "b": 0.5}, open="b")
+    policy = MCTS(simulations=3, judge="leaf")
+    assert tree.scored(policy) == ["a", "b"]
+    assert tree.expanded(policy) == ".ab"
+
+
+def test_values_that_lie_between_0_and_1_may_stay_as_they_are():
+    # Scaled, Q(a) = 0 and Q(b) = 1. As they are, .45 and .5: with priors .9 and .1 the bonus decides.
+    tree = Tree({"": "ab"}, {"a": 0.45, "b": 0.5}, priors={"a": 9.0, "b": 1.0}, open="ab")
+    assert tree.expanded(MCTS(simulations=2, rule="puct")) == ".b"
+    assert tree.expanded(MCTS(simulations=2, rule="puct", scaled=False)) == ".a"
+
+
+def test_a_discounted_value_says_less_the_farther_away_it_is():
+    # b .9; at gamma 1/2 the root has .45 of it. Then e .8: b has .9 and .4, the root .45 and .2.
+    tree = Tree({"": "b", "b": "e"}, {"b": 0.9, "e": 0.8}, open="e")
+    after = grown(tree, MCTS(simulations=2, backup="discounted", gamma=0.5))
+    assert after["b"] == (2, 0.65, 0.9)
+    assert after[""] == (2, 0.325, 0.45)
+    assert grown(tree, MCTS(simulations=2))[""] == (2, 0.85, 0.9)
+
+
+# -- rollouts --------------------------------------------------------------------------------------
+
+#            root
+#        a          b
+#      c   d      e   f
+#      g   h      i   j
+DEEP = Tree(
+    {"": "ab", "a": "cd", "b": "ef", "c": "g", "d": "h", "e": "i", "f": "j"},
+    {"c": 0.2, "e": 0.1, "g": 0.2, "h": 0.6, "i": 0.1},
+    open="ghij",
+)
+
+
+def test_a_rollout_judges_its_end_and_what_it_came_by_stays_in_the_tree():
+    # 1. root, a, c: .2.  2. b was never visited: b, e: .1.  3. Q(a) = 1; below it d was never visited: d, h: .6.
+    policy = MCTS(simulations=3, rollout=1)
+    assert DEEP.expanded(policy) == ".abd"  # public codes throw the steps away, and draw a's children again
+    assert DEEP.scored(policy) == ["c", "e", "h"]
+    after = grown(DEEP, policy)
+    assert after["a"] == (2, 0.4, 0.6)
+    assert after["d"] == after["h"] == (1, 0.6, 0.6)
+    assert after[""] == (3, 0.3, 0.6)
+
+
+def test_a_rollout_follows_the_greatest_prior_or_the_dice_of_the_search():
+    tree = Tree({"": "abcdefgh"}, dict.fromkeys("abcdefgh", 0.5), priors={"c": 2.0})
+    assert tree.scored(MCTS(simulations=1, rollout=1)) == ["c"]
+    at_random = MCTS(simulations=1, rollout=1, follow="random")
+    found = [tree.scored(at_random, seed=seed) for seed in range(20)]
+    assert len({tuple(names) for names in found}) > 3
+    assert found == [tree.scored(at_random, seed=seed) for seed in range(20)]
+
+
+def test_a_rollout_stops_at_a_final_thought():
+    tree = Tree({"": "a", "a": "b"}, {"b": 0.5})
+    assert tree.scored(MCTS(simulations=9, rollout=7)) == ["b"]
+    assert tree.expanded(MCTS(simulations=9, rollout=7)) == ".a"
+
+
+def test_a_rollout_that_solves_it_ends_the_search():
+    tree = Tree({"": "a", "a": "b", "b": "c"}, goal="c")
+    assert tree.run(MCTS(simulations=1, rollout=5))[0].thought.content == "c"
+    assert tree.scored(MCTS(simulations=1, rollout=5)) == []
+
+
+# -- widening --------------------------------------------------------------------------------------
+
+
+def drawing(*draws: str, open: bool = True) -> tuple[tg.Task, list[str]]:
+    """A task whose every draw of a thought brings the next of `draws`, or else another number; and who was asked."""
+    asked = list[str]()
+
+    def step(state: tg.State, n: int) -> list[tg.Draft]:
+        asked.append(state.content)
+        turn = asked.count(state.content) - 1
+        names = draws[turn] if turn < len(draws) else str(turn)
+        return [tg.Draft(state.content + name, done=not open) for name in names]
+
+    def value(states: Sequence[tg.State]) -> list[tg.Score]:
+        return [tg.Score(0.5) for _ in states]
+
+    goal = None if open else (lambda path: path[-1].content == "z")
+    return tg.Task("draw", {"step": step}, {"value": value}, start="", goal=goal, key=str), asked
+
+
+def test_a_node_is_drawn_from_again_when_its_visits_allow():
+    # One child a draw, one value a simulation. The root is drawn from again when draws < sqrt(visits):
+    # 1 < sqrt(2) at its 3rd visit, 2 < sqrt(5) at its 6th, 3 < sqrt(10) at its 11th.
+    task, asked = drawing()
+    tg.solve(task, policy=MCTS(simulations=12, widen=1.0, alpha=0.5, branch=1), budget=tg.Budget())
+    assert [turn for turn, content in enumerate(asked) if content == ""] == [0, 2, 5, 10]
+    task, asked = drawing()
+    tg.solve(task, policy=MCTS(simulations=12, branch=1), budget=tg.Budget())
+    assert asked.count("") == 1
+
+
+def test_without_widening_no_thought_is_drawn_from_twice_and_with_it_every_draw_adds():
+    for widen, most in ((0.0, 1), (1.0, 6)):  # six: at simulations 1, 3, 6, 11, 18 and 27
+        task, asked = drawing()
+        result = tg.solve(task, policy=MCTS(simulations=30, widen=widen, branch=1), budget=tg.Budget())
+        assert max(Counter(asked).values()) == most
+        assert len(result.graph.children(result.graph.root)) == most
+
+
+def test_where_all_below_is_dead_another_draw_is_due():
+    task, asked = drawing("ab", "bc", "z", open=False)
+    assert tg.solve(task, policy=MCTS(), budget=tg.Budget()).answer is None
+    task, asked = drawing("ab", "bc", "z", open=False)
+    assert tg.solve(task, policy=MCTS(widen=0.1), budget=tg.Budget()).answer == "z"
+    assert asked == ["", "", ""]
+
+
+def test_a_draw_that_brings_nothing_new_is_the_last_one():
+    task, asked = drawing("ab", "ba", "z", open=False)
+    assert tg.solve(task, policy=MCTS(widen=0.1), budget=tg.Budget()).answer is None
+    assert asked == ["", ""]
+
+
+def test_a_search_that_widens_ends_by_itself_where_the_moves_are_known():
+    tree = Tree({"": "ab", "a": "cd", "b": "ef"}, dict.fromkeys("abcdef", 0.5), merge=True)
+    for policy in (MCTS(widen=1.0), MCTS(widen=1.0, judge="leaf", rule="puct", workers=4)):
+        order = tree.expanded(policy)
+        assert sorted(order) == [".", ".", "a", "a", "b", "b"]
+
+
+def test_the_robust_child_is_an_answer_rule_that_names_a_final_thought():
+    """A public code documents "max_visit" and returns None."""
+    tree = Tree({"": "ab", "a": "cd", "b": "ef"}, {"a": 0.9, "b": 0.1, "c": 0.9, "d": 0.8, "e": 0.2, "f": 0.1})
+    tree.task = replace(tree.task, rule=tg.answers.most_visited)
+    assert tree.run(MCTS(simulations=10))[0].answer in ("c", "d")

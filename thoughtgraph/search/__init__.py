@@ -12,17 +12,20 @@ from thoughtgraph.search.direct import Direct
 from thoughtgraph.search.dvts import DVTS
 from thoughtgraph.search.got import GoT
 from thoughtgraph.search.halving import SequentialHalving
+from thoughtgraph.search.lats import LATS
 from thoughtgraph.search.lookahead import Lookahead
 from thoughtgraph.search.mcts import MCTS
 from thoughtgraph.search.mctsr import MCTSr
 from thoughtgraph.search.particle_filter import ParticleFilter
 from thoughtgraph.search.particle_gibbs import ParticleGibbs
+from thoughtgraph.search.ratp import RATP
 from thoughtgraph.search.rstar import RStar
 from thoughtgraph.search.self_consistency import SelfConsistency
 from thoughtgraph.search.tot import ToT
 from thoughtgraph.search.usc import USC
 
 __all__ = [
-    "ABMCTS", "ABMCTSM", "DFS", "DVTS", "MCTS", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT", "Direct", "GoT",
-    "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency", "SequentialHalving", "ToT",
+    "ABMCTS", "ABMCTSM", "DFS", "DVTS", "LATS", "MCTS", "RATP", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT",
+    "Direct", "GoT", "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency",
+    "SequentialHalving", "ToT",
 ]  # fmt: skip

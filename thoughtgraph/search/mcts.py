@@ -7,27 +7,53 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from thoughtgraph.errors import at_least
-from thoughtgraph.search.tree import Bounds, Edge, Node, backup, close, puct, uct
+from thoughtgraph.search.tree import Edge, Node, puct, uct
+from thoughtgraph.search.tree_search import TreeSearch, thoughts
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import ALL, Search
+
+CHOICES = {
+    "rule": ("uct", "puct"),
+    "backup": ("mean", "max", "discounted"),
+    "judge": ("children", "leaf"),
+    "follow": ("prior", "random"),
+}
+"""The words that settings may be."""
 
 
 @dataclass(frozen=True)
 class MCTS:
-    """Select a leaf by its bandit value, expand it, judge the children, back their values up along the path.
+    """Select a leaf by its bandit value, expand it, judge what is new, back the values up along the path.
 
-    A critic's value stands in for the rollout. Work in flight counts as visits without reward, so `workers` spread
-    out; a leaf that is being expanded is not chosen again. Final thoughts are never expanded, and what is solved or
-    dead is not visited again, so the search ends by itself when the tree is exhausted. `c` weighs exploration; values
-    are scaled to [0, 1] by the extremes seen. `backup="max"` follows the best value below rather than the mean.
-    Choose it where a critic is informative and noisy and depth varies; it revises what beam search has thrown away.
+    Work in flight counts as visits without reward, so `workers` spread out; a leaf that is being expanded is not
+    chosen again. Final thoughts are never expanded, and what is solved or dead is not visited again, so the search
+    ends by itself when the tree is exhausted. Choose it where a critic is informative and noisy and depth varies; it
+    revises what beam search has thrown away.
+
+    `c` weighs exploration, by the rule "uct" or by "puct", which goes by the generator's priors. Values are `scaled`
+    to [0, 1] by the extremes seen, unless they lie there already. Q is the mean of the values below, their "max", or
+    their mean "discounted" by `gamma` a step. `judge="leaf"` judges one child at a time, when it is first visited, and
+    not all at once: with "puct" it pays where judging is what costs. `rollout=k` judges not that child, but what up to
+    k further steps from it lead to, by the greatest prior or at "random"; they stay in the tree. A node that was
+    expanded e times is expanded again when e < `widen` visits^`alpha`, and when all below it is done, until a draw
+    brings nothing new: that is for generators that draw at random, where the task knows equal thoughts by their key.
+
+    Cost: for each simulation one expansion and a judgement of each new child; with judge="leaf" or a rollout, at most
+    1 + rollout expansions and one judgement.
     """
 
     simulations: int = 1000
     workers: int = 1
     c: float = 1.0
     rule: Literal["uct", "puct"] = "uct"
-    backup: Literal["mean", "max"] = "mean"
+    scaled: bool = True
+    backup: Literal["mean", "max", "discounted"] = "mean"
+    gamma: float = 0.95
+    judge: Literal["children", "leaf"] = "children"
+    rollout: int = 0
+    follow: Literal["prior", "random"] = "prior"
+    widen: float = 0.0
+    alpha: float = 0.5
     branch: int = ALL
     action: str = "step"
     critic: str = "value"
@@ -36,120 +62,70 @@ class MCTS:
 
     def __post_init__(self) -> None:
         at_least(1, simulations=self.simulations, workers=self.workers, branch=self.branch)
-        at_least(0, c=self.c)
+        at_least(0, c=self.c, gamma=self.gamma, rollout=self.rollout, widen=self.widen, alpha=self.alpha)
+        for name, known in CHOICES.items():
+            if (found := getattr(self, name)) not in known:
+                raise ValueError(f"{name} is {found!r}: expected one of {', '.join(map(repr, known))}")
 
     async def __call__(self, search: Search) -> Thought | None:
         """Let the workers grow one tree."""
-        tree = _Tree(self, search)
-        await search.gather(*(tree.work() for _ in range(self.workers)))
-        return tree.solved or search.answer()
+        return await _Tree(self, search).grow(self.workers)
 
 
-class _Tree:
-    """One search's tree, shared by its workers."""
+class _Tree(TreeSearch):
+    """One search's tree."""
 
     def __init__(self, policy: MCTS, search: Search) -> None:
-        self.policy, self.search, self.bounds = policy, search, Bounds()
-        self.root = Node(search.root)
-        self.nodes = {search.root.id: self.root}
-        self.solved: Thought | None = None
-        self.left = policy.simulations
-        self.changes, self.barren = 0, -1
-        self.rule = uct if policy.rule == "uct" else puct
+        rule, gamma = uct if policy.rule == "uct" else puct, policy.gamma if policy.backup == "discounted" else 1.0
+        super().__init__(search, policy.simulations, policy.c, rule, policy.backup, gamma, scaled=policy.scaled)
+        self.policy, self.widening = policy, policy.widen > 0
+        self.lazy = policy.judge == "leaf" or policy.rollout > 0
 
-    async def work(self) -> None:
-        """Simulate until it is solved, exhausted, or enough."""
-        while self.left > 0 and not self.solved and not self.root.closed:
-            path, edges = self.select() if self.barren != self.changes else ([self.root], [])
-            if path[-1].edges is not None or path[-1].pending:
-                self.barren = self.changes  # nothing to choose until something changes, for nobody
-                await self.search.next()
-                continue
-            self.left -= 1
-            await self.grow(path, edges)
+    def ripe(self, node: Node) -> bool:
+        """Progressive widening: the visits allow another draw, or all below is done."""
+        if not self.widening or node.spent:
+            return False
+        return node.draws < self.policy.widen * node.visits**self.policy.alpha or node.exhausted
 
-    def select(self) -> tuple[list[Node], list[Edge]]:
-        """Walk down by the bandit rule to a leaf; around leaves that are being expanded, if there is a way around."""
-        blocked = set[int]()
-        while True:
-            path, edges = [self.root], list[Edge]()
-            while path[-1].edges is not None and not path[-1].pending and (edge := self.choose(path[-1], blocked)):
-                path.append(edge.child)
-                edges.append(edge)
-            if (path[-1].edges is None and not path[-1].pending) or len(path) == 1:
-                return path, edges
-            blocked.add(id(path[-1]))
-
-    def choose(self, node: Node, blocked: set[int]) -> Edge | None:
-        """The open child of the highest bandit value; in-flight work counts as visits without reward."""
-        flying, policy = self.search.flying, self.policy
-        n = node.visits + flying.get(node.thought.id, 0)
-        unknown = self.bounds.scale(node.value(policy.backup)) if node.visits else 0.5
-        best, chosen = float("-inf"), None
-        for edge in node.edges or ():
-            child = edge.child
-            if child.closed or child.pending or (blocked and id(child) in blocked):
-                continue
-            virtual = flying.get(child.thought.id, 0)
-            q = self.bounds.scale(child.value(policy.backup)) if child.visits else unknown
-            if virtual and child.visits:
-                q *= child.visits / (child.visits + virtual)
-            if (worth := self.rule(q, edge.visits + virtual, n, edge.prior, policy.c)) > best:
-                best, chosen = worth, edge
-        return chosen
-
-    async def grow(self, path: list[Node], edges: list[Edge]) -> None:
+    async def simulate(self, path: list[Node], edges: list[Edge]) -> None:
         """Expand a leaf, judge what is new, back up."""
-        leaf, search = path[-1], self.search
-        walked = [node.thought for node in path]
-        leaf.pending, self.changes = True, self.changes + 1
-        children = await search.expand(leaf.thought, action=self.policy.action, n=self.policy.branch, path=walked)
-        if not children and search.failures(leaf.thought) == 1:  # no dead end: it may be tried once more
-            leaf.pending = False
-            self.learn(path, edges, ())
-            return
-        self.attach(leaf, children)
+        leaf = len(path) - 1
+        new, met = await (self.walk if self.lazy else self.expand)(path, edges)
         if self.solved:
             return
-        met = [edge for edge in leaf.edges or () if edge.child.visits]
-        self.recall(path, edges, met)
-        fresh = (edge for edge in leaf.edges or () if not edge.child.visits)
-        new = [edge for edge in fresh if not (edge.child.closed and search.task.goal)]
-        scores = await search.score([edge.child.thought for edge in new], self.policy.critic, path=walked)
-        leaf.pending = False
+        held = path[leaf:]
+        if self.lazy and new:
+            path, edges = path[:-1], edges[:-1]
+        judged = [edge.child.thought for edge in new]
+        scores = await self.search.score(judged, self.policy.critic, path=thoughts(path))
         if new or not met:
             self.learn(path, edges, [(edge, score.value) for edge, score in zip(new, scores, strict=True)])
-        if all(edge.child.closed for edge in leaf.edges or ()):
-            close(leaf)
+        self.release(held)
 
-    def attach(self, leaf: Node, children: Sequence[Thought]) -> None:
-        """Hang the children below the leaf; a child that is there already gets another parent."""
-        total, above = sum(child.prior for child in children), (leaf,)
-        leaf.edges = []
-        for child in children:
-            node = self.nodes.get(child.id) or self.nodes.setdefault(child.id, Node(child))
-            node.parents = node.parents + above if node.parents else above
-            leaf.edges.append(Edge(node, child.prior / total))
-            if self.solved is None and self.search.solved(child):
-                self.solved = child
+    async def expand(self, path: list[Node], edges: list[Edge]) -> tuple[list[Edge], bool]:
+        """Expand the end of a path: the edges to what nobody has judged, and whether known thoughts were met again."""
+        drawn = await self.draw(path, self.policy.action, self.policy.branch)
+        return ([], False) if drawn is None else self.hang(path, edges, drawn)
 
-    def recall(self, path: list[Node], edges: list[Edge], met: Sequence[Edge]) -> None:
-        """Branches that meet again: what is known of the common child is news to this path, once."""
-        for edge in met:
-            edge.visits = 1
-            backup(path, edges, edge.child.value(self.policy.backup))
+    async def walk(self, path: list[Node], edges: list[Edge]) -> tuple[list[Edge], bool]:
+        """Go on from a leaf to a thought that nobody has judged, and `rollout` steps further: to its last edge."""
+        leaf, met = path[-1], False
+        known = not edges or leaf.visits > 0 or edges[-1].visits > 0
+        for _ in range(self.policy.rollout + known):
+            if path[-1].thought.done:
+                break
+            new, again = await self.expand(path, edges)
+            met = met or again
+            if self.solved or not (free := [edge for edge in new if not edge.child.pending]):
+                return [], met
+            edges.append(self.pick(free))
+            path.append(edges[-1].child)
+            path[-1].pending = True
+        return edges[-1:], met
 
-    def learn(self, path: list[Node], edges: list[Edge], values: Sequence[tuple[Edge, float | None]]) -> None:
-        """Back up every new value along the path walked. Without one, the walk is a visit without reward.
-
-        A child that nobody could judge counts as visited, and as good as its siblings: an abstention is no low score.
-        """
-        self.changes += 1
-        known = [(edge, value) for edge, value in values if value is not None]
-        for edge, value in known:
-            self.bounds.see(value)
-            backup([*path, edge.child], [*edges, edge], value)
-        for edge in (edge for edge, value in values if value is None):
-            edge.visits += 1
-        for edge in edges if not known else ():
-            edge.visits += 1
+    def pick(self, edges: Sequence[Edge]) -> Edge:
+        """The rollout's choice. A final thought that no goal has judged stays open until the critic has."""
+        for edge in edges:
+            edge.child.closed = False
+        by_prior = self.policy.follow == "prior"
+        return max(edges, key=lambda edge: edge.prior) if by_prior else self.search.rng.choice(edges)
