@@ -66,9 +66,9 @@ SETTINGS: Mapping[str, str] = {
     "particle_filter": "particle_filter(n=8, steps={steps})",
     "particle_gibbs": "particle_gibbs(n=4, sweeps=3, steps={steps})",
     "ab_mcts": "ab_mcts(n={n}, actions=('step',), refine=())",
-    "mcts uct": "mcts(c=0.5)",
-    "mcts puct": "mcts(rule='puct')",
-    "mcts max": "mcts(c=0.5, backup='max')",
+    "mcts": "mcts",
+    "mcts uct": "mcts(rule='uct', judge='children')",
+    "mcts max": "mcts(backup='max')",
 }
 """How each row's policy is set, its name first, with `n` lists to spend; what is not named here runs as it comes."""
 

@@ -442,7 +442,7 @@ def test_every_policy_that_text_can_name_is_told_with_its_settings_and_its_paper
     told = json.loads(call("policies", "--json").stdout)
     assert [entry["name"] for entry in told][:2] == ["direct", "cot"]
     mcts = next(entry for entry in told if entry["name"] == "mcts")
-    assert mcts["signature"].startswith("mcts(simulations=1000, workers=1, c=1.0")
+    assert mcts["signature"].startswith("mcts(simulations=1000, workers=1, c=0.5")
     assert "Kocsis & Szepesvari, 2006" in mcts["says"]
     assert set(mcts) == {"name", "signature", "says", "cost"}
     assert json.loads(call("policies", "mcts", "--json").stdout) == mcts

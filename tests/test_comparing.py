@@ -290,15 +290,15 @@ def test_a_baseline_that_the_task_has_no_action_for_is_left_out_and_told():
 
 def test_L_is_how_many_thoughts_a_round_draws():
     found = compare(
-        GAMES[:2], over={"policy": ["best_of_n", "mcts(simulations=1)"], "L": [1, 4]}, budget=tg.Budget(expansions=9),
+        GAMES[:2], over={"policy": ["best_of_n", "mcts(simulations=1, judge='children')"], "L": [1, 4]}, budget=tg.Budget(expansions=9),
         seeds=1, evaluate=is_even, baselines=False,
     )  # fmt: skip
     drawn = {(t.place.policy, t.place.L): t.usage.evaluations for t in found.trials}
     assert drawn == {
         ("best_of_n", 1): 0,  # nothing to choose from
         ("best_of_n", 4): 4,
-        ("mcts(simulations=1)", 1): 1,
-        ("mcts(simulations=1)", 4): 4,
+        ("mcts(simulations=1, judge='children')", 1): 1,
+        ("mcts(simulations=1, judge='children')", 4): 4,
     }
 
 

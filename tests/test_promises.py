@@ -484,5 +484,5 @@ def test_a_run_that_is_killed_in_the_middle_pays_for_each_reply_once(tmp_path: P
         again = tg.resume(run, store=tmp_path / "runs.db", model=MODELS["compatible"](there.base_url))
     assert 12 <= before < 30
     assert 30 <= total <= 31  # at most the one that was in flight is asked again
-    assert result.usage.requests == total
+    assert total <= result.usage.requests <= total + 1  # written down, and killed on its way
     assert (there.requests, again.answer) == (total, result.answer)

@@ -30,26 +30,27 @@ class MCTS:
     ends by itself when the tree is exhausted. Choose it where a critic is informative and noisy and depth varies; it
     revises what beam search has thrown away.
 
-    `c` weighs exploration, by the rule "uct" or by "puct", which goes by the generator's priors. Values are `scaled`
+    `c` weighs exploration, by the rule "puct", which goes by the generator's priors, or by "uct". Values are `scaled`
     to [0, 1] by the extremes seen, unless they lie there already. Q is the mean of the values below, their "max", or
-    their mean "discounted" by `gamma` a step. `judge="leaf"` judges one child at a time, when it is first visited, and
-    not all at once: with "puct" it pays where judging is what costs. `rollout=k` judges not that child, but what up to
-    k further steps from it lead to, by the greatest prior or at "random"; they stay in the tree. A node that was
-    expanded e times is expanded again when e < `widen` visits^`alpha`, and when all below it is done, until a draw
-    brings nothing new: that is for generators that draw at random, where the task knows equal thoughts by their key.
+    their mean "discounted" by `gamma` a step. A child is judged when it is first visited (`judge="leaf"`), since
+    judging is what costs, or at once with all its siblings ("children"), which "uct" wants. `rollout=k` judges not the
+    child, but what up to k further steps from it lead to, by the greatest prior or at "random"; they stay in the tree.
+    A node that was expanded e times is expanded again when e < `widen` visits^`alpha`, and when all below it is done,
+    until a draw brings nothing new: `widen=0.75` pays well where a model proposes, since what it forgot comes with
+    another draw, and the task knows equal thoughts by their key. Textbook UCT is `rule="uct", judge="children", c=1`.
 
-    Cost: for each simulation one expansion and a judgement of each new child; with judge="leaf" or a rollout, at most
-    1 + rollout expansions and one judgement.
+    Cost: for each simulation at most 1 + rollout expansions and one judgement; with judge="children" one expansion and
+    a judgement of each new child.
     """
 
     simulations: int = 1000
     workers: int = 1
-    c: float = 1.0
-    rule: Literal["uct", "puct"] = "uct"
+    c: float = 0.5
+    rule: Literal["uct", "puct"] = "puct"
     scaled: bool = True
     backup: Literal["mean", "max", "discounted"] = "mean"
     gamma: float = 0.95
-    judge: Literal["children", "leaf"] = "children"
+    judge: Literal["children", "leaf"] = "leaf"
     rollout: int = 0
     follow: Literal["prior", "random"] = "prior"
     widen: float = 0.0
