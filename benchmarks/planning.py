@@ -65,14 +65,14 @@ SETTINGS: Mapping[str, str] = {
     "lookahead": "lookahead(n=2, m=2, k=1, steps={steps})",
     "particle_filter": "particle_filter(n=8, steps={steps})",
     "particle_gibbs": "particle_gibbs(n=4, sweeps=3, steps={steps})",
-    "ab_mcts": "ab_mcts(n={n}, actions=('step',), refine=())",
     "mcts": "mcts",
     "mcts uct": "mcts(rule='uct', judge='children')",
     "mcts max": "mcts(backup='max')",
+    "lats": f"lats(n={tg.ALL}, depth={{steps}}, reflections=0)",  # a whole list of proposals at once, as the others
 }
 """How each row's policy is set, its name first, with `n` lists to spend; what is not named here runs as it comes."""
 
-UNFIT = frozenset({"direct", "auto", "got", "usc"})
+UNFIT = frozenset({"direct", "auto", "commit", "got", "usc", "ab_mcts", "ab_mcts_m", "mctsr", "rstar", "ratp"})
 """Policies that do not search by steps, ask for what these tasks do not have, or are one of the others."""
 
 
