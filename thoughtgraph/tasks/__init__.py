@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.task import Task
+from thoughtgraph.tasks.acting import acting
 from thoughtgraph.tasks.blocksworld import blocksworld
 from thoughtgraph.tasks.evaluation import evaluator
 from thoughtgraph.tasks.fallible import Fallible
@@ -18,8 +19,8 @@ from thoughtgraph.tasks.question import question
 from thoughtgraph.tasks.sorting import sorting
 
 __all__ = [
-    "NAMES", "Fallible", "blocksworld", "build", "evaluator", "game24", "intersection", "keywords", "prontoqa",
-    "question", "sorting",
+    "NAMES", "Fallible", "acting", "blocksworld", "build", "evaluator", "game24", "intersection", "keywords",
+    "prontoqa", "question", "sorting",
 ]  # fmt: skip
 
 _MAKERS: Mapping[str, Callable[..., Task]] = {
