@@ -373,6 +373,7 @@ def test_a_comparison_is_a_table_for_people_and_its_problems_may_stand_in_a_file
         (["--task", "game24", "@nowhere.txt", "--budget-calls", "9"], ["nowhere.txt", "problem on each line"]),
         (["Why?", "--model", "openai:m", "--budget-calls", "9"], ["which answers to 'Why?' are right", "game24"]),
         ([*GAMES, "--plot", "plot.gif", "--budget-calls", "9"], ["plot.gif", ".svg or .png"]),
+        ([*GAMES, "--plot", "nowhere/plot.svg", "--budget-calls", "9"], ["nowhere", "make it first"]),
         (
             [*GAMES, "--model", "openai:a", "--model", "openai:b", "--price", "1,2", "--budget-calls", "9"],
             ["one price"],
@@ -430,6 +431,19 @@ def test_ctrl_c_keeps_what_is_there_and_the_same_command_goes_on(tmp_path: Path)
         seen = server.requests
         assert json.loads(call(*words).stdout) == json.loads(done.stdout)
         assert server.requests == seen
+
+
+def test_a_comparison_in_which_every_run_failed_is_no_success(monkeypatch: pytest.MonkeyPatch):
+    key = "sk-not-to-be-shown"
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with Loopback(faults=[Status(400, f"{key}\n* forged [red]x[/red]\x1b[2J")] * 9) as server:
+        model = ["--model", "openai:small", "--base-url", server.base_url, "--budget-calls", "9", "--seeds", "1"]
+        words = ["--task", "game24", "4 9 10 13", *model, "--policy", "tot", "--no-baselines", "--no-store"]
+        done = call("compare", *words)
+    assert done.exit_code == 1
+    assert "1 of 1 runs failed" in done.stdout
+    assert "[red]x[/red]" in done.stdout
+    assert not any(word in done.stdout + done.stderr for word in (key, "\n* forged", "\x1b"))
 
 
 def test_labels_in_a_comparison_are_shown_as_they_are(tmp_path: Path):

@@ -159,6 +159,8 @@ def compare_command(
         _write(_line(found.to_json()) if as_json else harmless(f"{found}\n"))
         if plot is not None:
             found.plot(plot)
+        if not any(cell.runs for cell in found.cells):
+            raise typer.Exit(1)
     except KeyboardInterrupt as stopped:
         aside.print(whole(str(stopped)), soft_wrap=True)
         raise typer.Exit(130) from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Required, TypedDict, Unpack, cast
 
@@ -32,7 +33,10 @@ Evaluate = Callable[[Task, Any], bool | float]
 """E: whether an answer to a task is right, or how far, in [0, 1]. It never enters a search."""
 
 STREAK = 8
-"""So many runs that failed in a row, without one that did not, end the comparison."""
+"""So many runs that failed in a row, without one that did not, end the comparison,"""
+
+PUZZLES = 3
+"""if they are of so many puzzles: a single one that no provider takes is no reason to give up the others."""
 
 PATIENCE = 5.0
 """Seconds that runs get to write down where they stand when Ctrl-C comes."""
@@ -80,8 +84,8 @@ def compare(
     `over` has up to four axes: "policy" and "model", texts or objects, "prompter", by name, each a `Prompter` for all
     generators of a task or a function that makes a task of a task, and "L", how many thoughts are drawn a round: the
     policy's `n`, else its `branch`, `breadth` or `width`. A mapping gives things names. Direct prompting, best-of-n
-    and self-consistency stand beside every model and prompter, with as many draws as the budget has room for;
-    `baselines` names others, or none.
+    and self-consistency stand beside every model and prompter, with as many draws as the budget has room for (as many
+    as they have by default where it limits nothing but seconds); `baselines` names others, or none.
 
     `evaluate(task, answer)` is E, a bool or a number in [0, 1], and is found by itself for tasks that ship with the
     package; no answer is 0. Intervals come from a paired bootstrap over the tasks. The best level of each axis and the
@@ -93,7 +97,8 @@ def compare(
 
     Raises `TaskError` for what cannot work, before anything is spent; `ReplayMismatch` where the store holds runs of
     the same names that were made with something else; `RunFailed` where an endpoint refuses the key, or run after run
-    fails (a single one that fails is counted). Ctrl-C keeps what is there.
+    fails, on puzzle after puzzle (a single one that fails is counted). Ctrl-C keeps what is there; but without a store
+    whatever is raised takes all runs with it.
     """
     work = _work(
         tasks, over=over, budget=budget, seeds=seeds, evaluate=evaluate, store=store, baselines=baselines, split=split,
@@ -121,13 +126,17 @@ async def acompare(tasks: Sequence[Task | str], **terms: Unpack[Terms]) -> Compa
 def _work(tasks: Sequence[Task | str], **terms: Unpack[Terms]) -> Work:
     if unknown := terms.keys() - Terms.__annotations__.keys():
         raise TypeError(f"there is no argument {min(unknown)!r}: expected {', '.join(Terms.__annotations__)}")
+    if missing := {"over", "budget"} - terms.keys():
+        raise TypeError(f"{min(missing)}= is missing: over= says what is compared, and budget= what a run may spend")
     budget, split = terms["budget"], terms.get("split", 0.5)
     at_least(1, workers=terms.get("workers", 8))
+    at_least(0, split=split)
     if not isinstance(budget, Budget) or not (budget.limits or budget.seconds):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the budget is {budget}: expected one limit for every run, as in tg.Budget(calls=40)")
-    if not 0 <= split < 1:
+    if split >= 1:
         raise TaskError(f"split is {split!r}: expected the share of the tasks to choose on, as in 0.5")
     built = _tasks(tasks)
+    _callable(terms.get("evaluate"))
     judges = tuple(_judge(task, terms.get("evaluate")) for task in built)
     stage = Stage(built, budget, terms.get("models"), terms.get("base_url"), terms.get("price"))
     found = lineup(stage, terms["over"], terms.get("baselines", True))
@@ -147,6 +156,17 @@ def _tasks(tasks: Sequence[Task | str]) -> tuple[Task, ...]:
     return built
 
 
+def _callable(evaluate: Evaluate | None) -> None:
+    """An evaluator that takes something else would be found out only when runs are paid."""
+    try:
+        if evaluate is not None:
+            inspect.signature(evaluate).bind(None, None)
+    except TypeError as error:
+        raise TaskError(
+            f"evaluate is {evaluate!r:.80} ({error}): expected a function of a task and an answer"
+        ) from None
+
+
 def _judge(task: Task, evaluate: Evaluate | None) -> Callable[[Json], bool | float]:
     """E of one task."""
     if evaluate is not None:
@@ -163,8 +183,8 @@ def _judge(task: Task, evaluate: Evaluate | None) -> Callable[[Json], bool | flo
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not found or len(set(found)) < len(found):
+    found = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds) if isinstance(seeds, Sequence) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
+    if not found or len(set(found)) < len(found) or not all(isinstance(seed, int) for seed in found):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TaskError(f"the seeds are {seeds!r}: expected how many, at least 1, or a list of different ones")
     return found
 
@@ -199,17 +219,17 @@ class Work:
     split: float
     terms: Terms
     trials: dict[str, Trial] = field(default_factory=dict[str, Trial])
-    streak: int = 0
+    failing: list[Job] = field(default_factory=list["Job"])
     kept: frozenset[str] = frozenset()
     store: Store | None = None
     stop: Callable[[], object] = lambda: None
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """All runs: a run's id says its cell, its task and its seed, and nothing of when."""
+        """All runs: a run's id says its cell, its task, its seed and its budget, and nothing of when."""
         tasks = [known(task) for task in self.tasks]
         return [
-            Job(arm, number, seed, int(digest(f"{seed}/{task}")[:8], 16), _id(arm, task, seed))
+            Job(arm, number, seed, int(digest(f"{seed}/{task}")[:8], 16), _id(arm, task, seed, self.budget))
             for number, task in enumerate(tasks)
             for seed in self.seeds
             for arm in self.lineup.arms
@@ -238,8 +258,11 @@ class Work:
                 self.store.close()
 
     async def _all(self) -> None:
-        """As many workers as are wanted, each taking the next job; the first error ends them all."""
-        left = iter(self.jobs)
+        """As many workers as are wanted, each taking the next job; the first error ends them all.
+
+        One seed goes before the next, so that a comparison that was stopped has been to all puzzles.
+        """
+        left = iter(sorted(self.jobs, key=lambda job: self.seeds.index(job.seed)))
         workers = [asyncio.ensure_future(self._some(left)) for _ in range(self.terms.get("workers", 8))]
         try:
             await asyncio.gather(*workers)
@@ -262,12 +285,18 @@ class Work:
         try:
             result = await self._run(job)()
         except RunFailed as failed:
-            self.streak += 1
-            if isinstance(failed.__cause__, Unauthorized | StoreError) or self.streak >= STREAK:
+            self.failing.append(job)
+            if isinstance(failed.__cause__, Unauthorized | StoreError) or self._hopeless:
                 raise
             return self._trial(job, failed.result, str(failed))
-        self.streak = 0
+        self.failing.clear()
         return self._trial(job, result)
+
+    @property
+    def _hopeless(self) -> bool:
+        """Whether run after run fails, and not on one puzzle alone."""
+        puzzles = {job.task for job in self.failing}
+        return len(self.failing) >= STREAK and len(puzzles) >= min(PUZZLES, len(self.tasks))
 
     def _run(self, job: Job) -> Callable[[], Any]:
         arm, task = job.arm, job.arm.tasks[job.task]
@@ -315,7 +344,11 @@ class Work:
         """E of an answer; none at all is 0."""
         if answer is None:
             return 0.0
-        said = cast("object", self.judges[job.task](answer))
+        try:
+            said = cast("object", self.judges[job.task](answer))
+        except Exception as error:
+            error.add_note(f"evaluate raised this of {answer!r:.80}, the answer of run {job.run} ({job.arm.place})")
+            raise
         with contextlib.suppress(TypeError, ValueError):
             if not isinstance(said, str) and 0 <= (value := float(cast("float", said))) <= 1:
                 return value
@@ -356,8 +389,11 @@ class Work:
         )  # fmt: skip
 
 
-def _id(arm: Arm, task: str, seed: int) -> str:
-    return f"cmp-{digest(repr((tuple(arm.place), task, seed)))[:16]}"
+def _id(arm: Arm, task: str, seed: int, budget: Budget) -> str:
+    limits = [
+        (limit.name, float(most)) for limit in fields(budget) if (most := getattr(budget, limit.name)) is not None
+    ]
+    return f"cmp-{digest(repr((tuple(arm.place), task, seed, limits)))[:16]}"
 
 
 def _speakers(every: Sequence[Arm]) -> list[Model]:

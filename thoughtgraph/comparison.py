@@ -66,8 +66,8 @@ class Trial:
     def to_json(self) -> dict[str, Json]:
         """The run as JSON data, but for its answer, which stands in the store."""
         told = {"run": self.run, "task": self.task, "seed": self.seed, "evaluation": self.evaluation}
-        more = {"reward": self.reward, "reason": self.reason, "usage": asdict(self.usage), "error": self.error}
-        return {**self.place._asdict(), **told, **more}
+        more = {"reward": self.reward, "reason": self.reason, "usage": asdict(self.usage), "hits": self.hits}
+        return {**self.place._asdict(), **told, **more, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Difference:
 class Cell:
     """What one place came to, over all puzzles and seeds.
 
-    `solved` is the share of runs whose E is 1. `usage` is the sum over the `runs` that count, `failed` says how many
-    do not. `versus` has the difference to each baseline of the same model and prompter.
+    `solved` is the share of runs whose E is 1; None, as other means, where no run counts. `usage` is the sum over the
+    `runs` that count, `failed` says how many do not. `versus` has the difference to each baseline of the same model
+    and prompter.
     """
 
     place: Place
@@ -93,7 +94,7 @@ class Cell:
     failed: int
     evaluation: Interval | None
     reward: Interval | None
-    solved: float
+    solved: float | None
     usage: Usage
     versus: tuple[Difference, ...] = ()
 
@@ -201,7 +202,7 @@ class Comparison:
 
         Needs matplotlib: pip install "thoughtgraph[plot]".
         """
-        figure = plottable(path)(figsize=(9, 5), layout="constrained")
+        figure = plottable(path)(figsize=(9, 5 + 0.2 * len(self.cells)), layout="constrained")
         _draw(self, figure)
         figure.savefig(path, metadata={"Date": None} if Path(path).suffix.lower() == ".svg" else {})
 
@@ -233,8 +234,9 @@ def _written(found: Comparison) -> Iterator[str]:
     yield f"{tasks} puzzles, {seeds} seeds, each run within {found.budget}; intervals are 95 %"
     yield ""
     yield from _aligned([_heads(found), *(_row(found, cell) for cell in found.cells)])
-    if versus := [f"  {cell.place}: {_against(d)}" for cell in found.cells for d in cell.versus if not cell.baseline]:
-        yield from ("", "differences in E, run by run:", *versus)
+    searches = [cell for cell in found.cells if not cell.baseline]
+    if versus := [[f"  {cell.place}", *_parts(difference)] for cell in searches for difference in cell.versus]:
+        yield from ("", "differences in E, run by run:", *_aligned(versus))
     half = f"chosen on {found.halves[0]} of the puzzles, reported on the other {found.halves[1]}"
     if found.gains:
         yield from ("", f"gain in E along each axis, {half}:", *(f"  {gain.told(found.unit)}" for gain in found.gains))
@@ -245,11 +247,17 @@ def _written(found: Comparison) -> Iterator[str]:
 
 
 def _against(d: Difference) -> str:
-    return f"{d.gap.signed} against {d.baseline.policy}, {d.verdict}"
+    return "{} {}, {}".format(*_parts(d))
 
 
-COUNTS = {"calls": ".1f", "expansions": ".1f", "tokens": ".0f", "usd": ".5f", "seconds": ".2f"}
-"""What a table shows of a usage, where there is any, and how."""
+def _parts(d: Difference) -> list[str]:
+    return [d.gap.signed, f"against {d.baseline.policy}", d.verdict]
+
+
+COUNTS = {
+    "calls": ".1f", "expansions": ".1f", "evaluations": ".1f", "tokens": ".0f", "usd": ".5f", "seconds": ".2f",
+}  # fmt: skip
+"""What a table shows of a usage, where there is any, and how; evaluations only where they are what costs."""
 
 
 def _heads(found: Comparison) -> list[str]:
@@ -257,7 +265,8 @@ def _heads(found: Comparison) -> list[str]:
 
 
 def _used(found: Comparison) -> list[str]:
-    return [name for name in COUNTS if any(getattr(cell.usage, name) != 0 for cell in found.cells)]
+    told = [name for name in COUNTS if name != "evaluations" or found.unit == name]
+    return [name for name in told if any(getattr(cell.usage, name) != 0 for cell in found.cells)]
 
 
 def _axes(found: Comparison) -> list[str]:
@@ -271,7 +280,7 @@ def _row(found: Comparison, cell: Cell) -> list[str]:
     shown = ["-" if said is None else str(said) for said in (cell.evaluation, cell.reward)]
     means = {name: _share(getattr(cell.usage, name), cell.runs) for name in _used(found)}
     costs = ["unknown" if mean is None else format(mean, COUNTS[name]) for name, mean in means.items()]
-    return [*labels, *shown, f"{cell.solved:.0%}", *costs]
+    return [*labels, *shown, "-" if cell.solved is None else f"{cell.solved:.0%}", *costs]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -294,6 +303,8 @@ def plottable(path: str | os.PathLike[str]) -> Any:
     """The class of figures, with no window and no global state; `TaskError` where nothing could be drawn to `path`."""
     if Path(path).suffix.lower() not in (".svg", ".png"):
         raise TaskError(f"the plot's file is {os.fspath(path)!r:.200}: expected a name that ends in .svg or .png")
+    if not Path(path).parent.is_dir():
+        raise TaskError(f"the plot's folder {os.fspath(Path(path).parent)!r:.200} is not there: make it first")
     try:
         return import_module("matplotlib.figure").Figure
     except ModuleNotFoundError:
@@ -312,5 +323,6 @@ def _draw(found: Comparison, figure: Any) -> None:
     axes.set_xlabel(f"{found.unit} a run")
     axes.set_ylabel("E, mean over runs")
     axes.set_title(f"{len(found.problems)} puzzles, {len(found.seeds)} seeds, within {found.budget}")
-    for text in figure.legend(loc="outside right upper", fontsize="small").get_texts():
-        text.set_parse_math(False)
+    if axes.containers:
+        for text in figure.legend(loc="outside lower center", fontsize="small").get_texts():
+            text.set_parse_math(False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from itertools import permutations
+from itertools import product
 from operator import add
 
 from thoughtgraph.budget import Budget, Usage
@@ -85,10 +85,9 @@ class Table:
         """A row for each of `tasks`, a column for each seed."""
         return [[measure(self.trials[place, task, seed]) for seed in self.layout.seeds] for task in tasks]
 
-    def level(self, measure: Measure, axis: str, level: str, tasks: Sequence[int], *, beside: bool = False) -> Grid:
-        """The mean over the cells at one level of an axis; of the policy's, baselines `beside` count as levels too."""
-        cells = [place for place in self.layout.named if _level(place, axis) == level]
-        cells = cells or [place for place in self.layout.baselines if beside and _level(place, axis) == level]
+    def level(self, measure: Measure, axis: str, level: str, tasks: Sequence[int]) -> Grid:
+        """The mean over the cells at one level of an axis."""
+        cells = [place for place in self.layout.named if str(getattr(place, axis)) == level]
         return average([self.grid(measure, place, tasks) for place in cells])
 
     def mean(self, measure: Measure, place: Place, tasks: Sequence[int]) -> float:
@@ -126,7 +125,7 @@ def _unit(trials: Sequence[Trial], budget: Budget) -> Unit:
 
 def _cell(table: Table, place: Place) -> Cell:
     trials = [trial for trial in table.of(place) if trial.evaluation is not None]
-    solved = sum(trial.evaluation == 1 for trial in trials) / max(len(trials), 1)
+    solved = sum(trial.evaluation == 1 for trial in trials) / len(trials) if trials else None
     e, r = (interval(table.grid(measure, place, table.all)) for measure in (evaluation, reward))
     usage: Usage = reduce(add, (trial.usage for trial in trials), Usage())
     versus = tuple(filter(None, (_versus(table, place, other, table.all) for other in table.layout.beside(place))))
@@ -170,17 +169,13 @@ def _best(table: Table, unit: Unit) -> Best | None:
 
     named, baselines = table.layout.named, table.layout.baselines
     place = max([place for place in named if place not in baselines] or named, key=worth)
-    found = interval(table.grid(evaluation, place, reporting))
-    if found is None or not choosing:
+    chosen, found = (interval(table.grid(evaluation, place, half)) for half in (choosing, reporting))
+    if chosen is None or found is None:
         return None
     beside = max(table.layout.beside(place), key=worth, default=None)
     versus = _versus(table, place, beside, reporting) if beside else None
     spent = table.mean(paid(unit), place, reporting)
-    return Best(place, table.mean(evaluation, place, choosing), found, spent, versus)
-
-
-def _level(place: Place, axis: str) -> str:
-    return str(getattr(place, axis))
+    return Best(place, chosen.mean, found, spent, versus)
 
 
 # -- warnings ------------------------------------------------------------------------------------------------------
@@ -196,13 +191,18 @@ def _too_few(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator
 
 def _alike(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator[str]:
     """The bootstrap knows only what it has seen; three in n is what n of a kind leave open (the rule of three)."""
-    n = len(table.layout.problems)
-    found = [str(c.place) for c in cells if c.evaluation and c.evaluation.low == c.evaluation.high is not None]
-    if found:
-        yield (
-            f"all {n} puzzles came out alike in {'; '.join(found)}: an interval without a width is no certainty, since "
-            f"up to {min(3 / n, 1):.0%} of other puzzles may differ"
-        )
+    found = [cell.place for cell in cells if _flat(cell.evaluation)]
+    last = [best.place] if best and best.place not in found and _flat(best.evaluation) else []
+    for n, places in ((len(table.layout.problems), found), (len(table.layout.reporting), last)):
+        if places:
+            yield (
+                f"all {n} puzzles came out alike in {'; '.join(map(str, places))}: an interval without a width is no "
+                f"certainty, since up to {min(3 / n, 1):.0%} of other puzzles may differ"
+            )
+
+
+def _flat(found: Interval | None) -> bool:
+    return found is not None and found.low == found.high is not None
 
 
 def _does_not_pay(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator[str]:
@@ -216,28 +216,32 @@ def _does_not_pay(table: Table, cells: Sequence[Cell], best: Best | None) -> Ite
 
 def _flattered(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator[str]:
     """Where the reward rises along an axis and the evaluation does not, the critic is being flattered."""
-    policies = tuple(dict.fromkeys(place.policy for place in table.layout.named))
-    for axis, levels in {**table.layout.axes, "policy": policies}.items():
-        beside = [place.policy for place in table.layout.baselines if axis == "policy"]
-        pairs = permutations(dict.fromkeys((*levels, *beside)), 2)
-        rises = [_rise(table, axis, low, high) for low, high in pairs if high in levels]
+    pairs = list(product(table.layout.places, table.layout.named))
+    for axis in Place._fields:
+        rises = [_rise(table, old, new) for old, new in pairs if _apart(old, new) == [axis]]
         if most := max(rises, default=(0.0, ""))[1]:
             yield most
 
 
-def _rise(table: Table, axis: str, low: str, high: str) -> tuple[float, str]:
+def _apart(old: Place, new: Place) -> list[str]:
+    """The axes along which two cells differ; a baseline has no L."""
+    both = {axis: (getattr(old, axis), getattr(new, axis)) for axis in Place._fields}
+    return [axis for axis, (a, b) in both.items() if a != b and not (axis == "L" and None in (a, b))]
+
+
+def _rise(table: Table, old: Place, new: Place) -> tuple[float, str]:
     """By how much the reward rises for sure while the evaluation does not, and that in words; 0 and "" else."""
 
     def gap(measure: Measure) -> Interval | None:
-        old, new = (table.level(measure, axis, level, table.all, beside=True) for level in (low, high))
-        return difference(new, old)
+        return difference(table.grid(measure, new, table.all), table.grid(measure, old, table.all))
 
     r, e = gap(reward), gap(evaluation)
     if r is None or e is None or verdict(r) != "better" or verdict(e) == "better":
         return 0.0, ""
+    sure, doubt = ("", "") if e.mean <= 0 else (" for sure", "more puzzles would tell whether ")
     return r.mean, (
-        f"reward rises and evaluation does not, from {low} to {high}: reward {r.signed}, E {e.signed}; the critic "
-        "values something else than being right"
+        f"reward rises and evaluation does not{sure}, from {old} to {new}: reward {r.signed}, E {e.signed}; {doubt}the "
+        "critic values something else than being right"
     )
 
 
@@ -247,14 +251,20 @@ def _budgets(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator
     over = [t for t in table.trials.values() if any(_used(t, name) > most + 1e-9 for name, most in limits)]
     if over:
         yield f"budget exceeded: by {len(over)} runs, the first of them {over[0].run}"
-    for place in table.layout.named:
-        trials = [trial for trial in table.of(place) if trial.evaluation is not None and not _ended(table, trial)]
-        used = [max(_spent(trial, name, most) for name, most in limits) for trial in trials] if limits else []
-        if used and sum(used) / len(used) < HALF:
-            yield (
-                f"budget not used: {place} spent {sum(used) / len(used):.0%} of it where it had not solved the puzzle; "
-                "give it more to do, or compare within a smaller budget"
-            )
+    shares = {place: _share(table, place) for place in table.layout.named} if limits else {}
+    if unused := [f"{place} spent {share:.0%}" for place, share in shares.items() if share < HALF]:
+        yield (
+            f"budget not used: {'; '.join(unused)} of it where the puzzle was not solved: give more to do, or compare "
+            "within a smaller budget"
+        )
+
+
+def _share(table: Table, place: Place) -> float:
+    """How much of the budget the runs of a cell spent in the mean, but for those that ended at a goal."""
+    limits = table.layout.budget.limits
+    trials = [trial for trial in table.of(place) if trial.evaluation is not None and not _ended(table, trial)]
+    used = [max(_spent(trial, name, most) for name, most in limits) for trial in trials]
+    return sum(used) / len(used) if used else 1.0
 
 
 def _ended(table: Table, trial: Trial) -> bool:
@@ -279,8 +289,8 @@ def _unsure(table: Table, cells: Sequence[Cell], best: Best | None) -> Iterator[
         yield f"a cache gave {hits} draws away: those cells cost less than they would have, and got further for it"
     if failed := [trial for trial in trials if trial.evaluation is None]:
         yield (
-            f"{len(failed)} of {len(trials)} runs failed and count for nothing; compare again with the same store to "
-            f"go on with them. The first, {failed[0].run}: {failed[0].error}"
+            f"{len(failed)} of {len(trials)} runs failed and count for nothing; where there is a store, comparing "
+            f"again goes on with them. The first, {failed[0].run}: {' '.join(failed[0].error.split())}"
         )
 
 

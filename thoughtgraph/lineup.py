@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
@@ -105,12 +106,12 @@ class Lineup:
 def lineup(stage: Stage, over: Over, baselines: bool | Sequence[Policy | str]) -> Lineup:
     """Every combination of what is named on the axes, and the baselines beside it.
 
-    `TaskError` where a combination cannot work; a baseline that cannot is left out, with the reason.
+    `TaskError` where a combination cannot work; a baseline that is there by itself and cannot is left out, with the
+    reason.
     """
     axes = _axes(stage, over)
     grounds = list(_grounds(stage, axes))
-    named = [baselines] if isinstance(baselines, str) else baselines or ()
-    wished: Sequence[Policy | str] = SAMPLING if named is True else named
+    wished = _wished(baselines)
     beside, left_out = list[Arm](), dict[str, None]()
     for policy, ground in product(wished, grounds):
         try:
@@ -118,22 +119,38 @@ def lineup(stage: Stage, over: Over, baselines: bool | Sequence[Policy | str]) -
             stage.check(arm)
             beside.append(arm)
         except TaskError as error:
+            if baselines is not True:
+                raise TaskError(f"the baseline {_named(policy)} cannot run, and nothing was spent: {error}") from error
             left_out[f"{_named(policy)}: {error}"] = None
-    places = {arm.place for arm in beside}
+    places = {arm.place: arm.policy for arm in beside}
     asked = [replace(arm, baseline=arm.place in places) for arm in _asked(stage, axes, grounds)]
-    own = {arm.place for arm in asked}
+    own = {arm.place: arm.policy for arm in asked}
+    for place in own.keys() & places.keys():
+        if own[place] != places[place]:
+            raise TaskError(f"{place.policy!r} is a baseline, and another policy has its name: give that another one")
     several = {axis: tuple(map(str, levels)) for axis, levels in axes.items() if len(levels) > 1}
     return Lineup((*asked, *(arm for arm in beside if arm.place not in own)), several, tuple(left_out))
+
+
+def _wished(baselines: bool | Sequence[Policy | str]) -> Sequence[Policy | str]:
+    """The baselines that are wanted, each once."""
+    if isinstance(baselines, bool):
+        return SAMPLING if baselines else ()
+    wished = [baselines] if isinstance(baselines, str) else list(baselines)
+    names = [_named(policy) for policy in wished]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise TaskError(f"{twice!r} stands twice among the baselines: name each once")
+    return wished
 
 
 def _asked(stage: Stage, axes: Mapping[str, Mapping[Any, Any]], grounds: Sequence[Arm]) -> Iterator[Arm]:
     for (label, named), ground, L in product(axes["policy"].items(), grounds, axes["L"]):
         place, policy = ground.place._replace(policy=label, L=L), as_policy(named, ground.tasks[0])
-        drawn = policy if L is None else drawing(policy, L, label)
-        arm = replace(ground, place=place, policy=drawn, asked=True)
         try:
+            drawn = policy if L is None else drawing(policy, L, label)
+            arm = replace(ground, place=place, policy=drawn, asked=True)
             stage.check(arm)
-        except TaskError as error:
+        except ValueError as error:  # a setting that does not go with this L is one, too
             raise TaskError(f"the cell {place} cannot run, and nothing was spent: {error}") from error
         yield arm
 
@@ -167,6 +184,9 @@ def _axes(stage: Stage, over: Over) -> dict[str, Mapping[Any, Any]]:
             f"one price is given for {len(texts)} models: give each its own, as in "
             f"price={{{texts[0]!r}: tg.Price(...)}}"
         )
+    if isinstance(stage.price, Mapping) and (odd := stage.price.keys() - found.get("model", {}).keys()):
+        models = ", ".join(map(repr, found.get("model", {}))) or "none"
+        raise TaskError(f"a price is given for {min(odd)!r}: expected one of the models that over= names ({models})")
     usual = {task.policy for task in stage.tasks}
     if "policy" not in found and len(usual) > 1:
         raise TaskError(f"the tasks have policies of their own ({', '.join(sorted(usual))}): name one in over=")
@@ -219,6 +239,8 @@ def drawing(policy: Policy, L: int, label: str) -> Policy:
             f"{label} draws no number of thoughts that L could be (it has no {', '.join(DRAWN)}): compare it apart, "
             "or leave L out"
         )
+    if re.search(rf"\b{name}\s*=", label):
+        raise TaskError(f"{label} says its {name} already, and L is the same: leave one of them out")
     return replace(cast("Any", policy), **{name: L})
 
 
