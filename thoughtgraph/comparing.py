@@ -390,10 +390,9 @@ class Work:
 
 
 def _id(arm: Arm, task: str, seed: int, budget: Budget) -> str:
-    limits = [
-        (limit.name, float(most)) for limit in fields(budget) if (most := getattr(budget, limit.name)) is not None
-    ]
-    return f"cmp-{digest(repr((tuple(arm.place), task, seed, limits)))[:16]}"
+    limits = ((limit.name, getattr(budget, limit.name)) for limit in fields(budget))
+    within = [(name, float(most)) for name, most in limits if most is not None]
+    return f"cmp-{digest(repr((tuple(arm.place), task, seed, within)))[:16]}"
 
 
 def _speakers(every: Sequence[Arm]) -> list[Model]:
