@@ -28,6 +28,7 @@ def test_every_name_makes_its_policy_and_reads_back(name):
         ("dfs(prune=-0.5)", DFS(prune=-0.5)),
         ("dfs(prune=None)", DFS(prune=None)),
         ("self_consistency(sure=1)", SelfConsistency(sure=1)),
+        ("tot(branch=all)", ToT()),
         ('mcts(rule="puct", backup="max", action="move")', MCTS(rule="puct", backup="max", action="move")),
     ],
 )
@@ -81,6 +82,8 @@ def test_a_policy_that_text_cannot_name_has_no_expression():
         "\ud800",
         "é(c=1)",
         "None",
+        "all",
+        "all(n=1)",
     ],
 )
 def test_hostile_and_broken_text_is_an_error_and_nothing_is_run(text):

@@ -38,6 +38,17 @@ def test_what_nobody_could_judge_is_never_the_answer_and_that_is_told():
     assert [note.text for note in result.notes] == ["1 of 3 candidates could not be judged"]
 
 
+def test_a_budget_that_ends_before_anything_is_judged_leaves_no_answer():
+    result = tg.pick("Which is longest?", NAMES, longest, budget=tg.Budget(evaluations=2))
+    assert (result.answer, result.reason) == (None, "budget")
+
+
+def test_a_budget_that_ends_in_between_leaves_the_best_of_those_judged():
+    model = Scripted(lambda prompt, draw: "sure" if "Constantinople" in prompt else "impossible")
+    result = tg.pick("Which?", NAMES, tg.critics.Value(samples=1), model=model, budget=tg.Budget(calls=2))
+    assert (result.answer, result.reason) == ("Constantinople", "budget")
+
+
 def test_a_critic_by_name_asks_the_model_and_every_candidate_is_judged_without_a_budget():
     model = Scripted(lambda prompt, draw: "Well.\nsure" if "Bern" in prompt else "No.\nimpossible")
     result = tg.pick("Which?", [*(f"town {i}" for i in range(30)), "Bern"], "value", model=model)

@@ -37,6 +37,7 @@ NAMES: Mapping[str, str] = {
     "rstar": "RStar",
     "got": "GoT",
     "ratp": "RATP",
+    "commit": "Commit",
     "auto": "Auto",
 }
 """What a policy is called in text, and its class in `thoughtgraph.search`."""
@@ -144,7 +145,9 @@ def _read(node: ast.expr, text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _setting(node: ast.expr, text: str) -> Any:
-    """A number, a text, None, several of them, or another policy."""
+    """A number, a text, None, several of them, `all` (as signatures write it), or another policy."""
+    if isinstance(node, ast.Name) and node.id == "all":
+        return ALL
     if isinstance(node, ast.Call | ast.Name):
         return _policy(node, text)
     if isinstance(node, ast.Tuple | ast.List):

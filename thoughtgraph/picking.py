@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TypedDict, Unpack
 
+from thoughtgraph.answers import comparable
 from thoughtgraph.api import as_task, asolve, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.cache import Cache
 from thoughtgraph.errors import TaskError
+from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model, Price
 from thoughtgraph.protocols import Critic
 from thoughtgraph.result import Result
@@ -85,9 +87,14 @@ def _task(question: str | Task, candidates: Sequence[Json], critic: Critic | str
     if not callable(judge):
         raise TaskError(f"the critic is {judge!r:.80}: expected a critic, or the name of one, as in critic='vote'")
     return replace(
-        asked, actions={"given": given}, critics={"critic": judge}, claim=_as_given, goal=None, key=None, rule=None,
-        recipe=None, imagine={}, policy="best_of_n",
+        asked, actions={"given": given}, critics={"critic": judge}, claim=_as_given, goal=None, key=None,
+        rule=_most_valued, recipe=None, imagine={}, policy="best_of_n",
     )  # fmt: skip
+
+
+def _most_valued(task: Task, graph: ThoughtGraph) -> Thought | None:
+    """The best so far where a budget ends the run: unlike `answers.best`, none of what nobody judged."""
+    return graph.best(among=comparable(graph, graph.finals))
 
 
 def _critic(asked: Task, name: str) -> Critic:

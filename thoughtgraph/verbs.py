@@ -169,7 +169,12 @@ class Search:
         """The finished thoughts, in the order in which they came: `root` if it is one, and those below it."""
         if self._from is None:
             return self.graph.finals
-        return [end for end in self.graph.finals if self._from in self.graph.path(end)]
+        below, walked = {self._from.id}, [self._from]
+        for thought in walked:  # grows as it is walked
+            fresh = [child for child in self.graph.children(thought) if child.id not in below]
+            below.update(child.id for child in fresh)
+            walked += fresh
+        return [end for end in self.graph.finals if end.id in below]
 
     def candidates(self) -> list[Thought]:
         """Those of `finals` that may carry an answer: they claim something, and pass the goal test if there is one."""

@@ -108,6 +108,19 @@ def test_where_all_raise_the_expansion_fails_and_the_run_says_why():
         finish(engine.start())
 
 
+def test_an_answer_that_is_no_json_is_an_error_of_the_program_and_no_lost_draw():
+    numbers = iter(range(3))
+
+    async def program(asked: str) -> object:
+        return object() if next(numbers) == 1 else "word"
+
+    async def thrice(search):
+        await search.expand(search.root, n=3)
+
+    with pytest.raises(tg.TaskError, match="expected JSON data"):
+        tg.solve(task(program), policy=thrice)
+
+
 def test_json_answers_are_contents():
     async def program(asked: str) -> dict:
         return {"text": "three", "number": 3}

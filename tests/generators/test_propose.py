@@ -169,5 +169,11 @@ def test_a_confident_proposer_gives_priors_and_asks_for_them():
     assert "in brackets: certain, high, medium or low" in model.seen[0].messages[-1].content
 
 
+def test_a_repetition_with_another_confidence_is_a_repetition_and_takes_nobodys_place():
+    model = Scripted(["1. Add 4 and 9 (low)\n2. Add 4 and 9. (high)\n3. Take 4 from 13"])
+    seen = tg.solve(tg.Task("?", {"step": Propose(k=2, confident=True)}), policy=only_expand, model=model)
+    assert [(t.content, t.prior) for t in list(seen.graph)[1:]] == [("Add 4 and 9", 0.1), ("Take 4 from 13", 0.2)]
+
+
 async def only_expand(search):
     await search.expand(search.root, action="step")

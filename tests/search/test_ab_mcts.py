@@ -214,6 +214,24 @@ def test_ucb_gives_no_whole_batch_to_one_model():
     assert chosen("ucb", workers=8, n=8, one=0.5, other=0.5) == {"one": 4, "other": 4}
 
 
+@pytest.mark.parametrize("silent", ["fails", "is not judged"])
+def test_ucb_gives_up_on_a_model_of_which_nothing_is_learned(silent):
+    """It was taken for one that nobody had tried, and so came first each time."""
+
+    def first(state: tg.State, n: int) -> list[tg.Draft]:
+        if silent == "fails":
+            raise OSError("the line was bad")
+        return [tg.Draft(-1.0, done=True)]
+
+    actions = {"first": first, "second": lambda state, n: [tg.Draft(0.8, done=True)]}
+    value = lambda states: [tg.Score(s.content if s.content > 0 else None) for s in states]
+    task = tg.Task("models", actions, {"value": value}, start=0.0)
+    policy = ABMCTS(n=40, models="ucb", actions=("first", "second"), refine=())
+    result = tg.solve(task, policy=policy, budget=Budget())
+    assert len([t for t in result.graph if t.action == "second"]) > 30
+    assert result.thought.content == 0.8
+
+
 def test_final_thoughts_go_on_by_refine_and_others_by_the_actions():
     graph = grown(lambda rng: 0.5, lambda mended, rng: mended, ABMCTS(n=30))
     assert {t.action for t in graph.children(graph.root)} == {"reason"}
@@ -228,6 +246,8 @@ def test_final_thoughts_go_on_by_refine_and_others_by_the_actions():
         ({"actions": ()}, "actions"),
         ({"actions": "reason"}, "actions"),
         ({"refine": ("a", "a")}, "refine"),
+        ({"arms": "gauss"}, "arms is 'gauss': expected one of 'gaussian', 'beta'"),
+        ({"models": "greedy"}, "models"),
     ],
 )
 def test_settings_that_make_no_sense_are_errors(wrong, named):

@@ -46,6 +46,14 @@ def test_it_goes_deep_below_an_answer_that_stands_out_and_wide_where_none_does()
     assert fmean(len(graph.children(graph.root)) for graph in poor) > fmean(widths)
 
 
+def test_it_goes_deep_where_new_answers_are_always_the_same_one():
+    """To write it again earns nothing, as in AB-MCTS-A."""
+    policy = ABMCTSM(n=40)
+    mend = lambda old, rng: old + rng.random() / 100
+    graphs = [grown(lambda rng: 0.9, mend, policy, seed, key=str) for seed in range(5)]
+    assert fmean(len(graph) for graph in graphs) > 30
+
+
 def test_a_branch_whose_scores_hardly_differ_is_not_gone_on_from():
     graph = grown(lambda rng: rng.random() / 2, lambda old, rng: 0.5, ABMCTSM(n=40, stale=4, alike=0.75), key=None)
 

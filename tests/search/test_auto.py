@@ -69,6 +69,15 @@ def test_only_the_policy_that_it_comes_to_must_fit_the_task():
         tg.solve(task, policy=Auto(reliability=0.95))
 
 
+def test_where_the_budget_ends_it_answers_as_the_policy_does_that_it_comes_to():
+    def said(state, n):
+        return [tg.Draft(text, done=True) for text in ("8", "7", "7")]
+
+    task = tg.Task("?", {"reason": said}, {"value": lambda states: [tg.Score(0.5)] * len(states)})
+    result = tg.solve(task, policy=Auto(n=3), budget=tg.Budget(evaluations=0))
+    assert (result.answer, result.reason) == ("7", "budget")
+
+
 def test_text_names_it_with_a_policy_inside():
     policy = parse("auto(reliability=0.95, tree=tot(breadth=2))")
     assert policy == Auto(reliability=0.95, tree=ToT(breadth=2))

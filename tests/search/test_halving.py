@@ -1,6 +1,7 @@
 """Sequential halving: the contract, a golden trace, and its rounds and counts by hand."""
 
 from collections import Counter
+from math import log2
 
 import pytest
 from golden import same_as_golden
@@ -33,6 +34,13 @@ def test_every_round_keeps_the_better_half_and_judges_it_twice_as_often():
 
 def test_an_odd_number_keeps_its_larger_half():
     assert EIGHT.scored(SequentialHalving(n=5)) == ["abcde", "bde", "bde", "bd", "bd", "bd", "bd"]
+
+
+@pytest.mark.parametrize(("n", "judgements"), [(3, 3 + 4), (5, 5 + 6 + 8), (9, 9 + 10 + 12 + 16), (8, 24)])
+def test_its_price_stays_under_what_it_says(n, judgements):
+    tree = Tree({"": "abcdefghi"}, dict.fromkeys("abcdefghi", 0.5))
+    assert sum(map(len, tree.scored(SequentialHalving(n=n)))) == judgements
+    assert judgements <= n * (log2(n) + 3)
 
 
 def noisy(values):

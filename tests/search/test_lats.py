@@ -230,6 +230,13 @@ def test_equal_failures_are_reflected_on_once():
     assert len(reflections(result)) == len(asked(model, "What went wrong?")) == 1
 
 
+def test_failures_that_claim_zero_are_equal_too():
+    """A form of 0 was taken for none."""
+    task, _ = words("ab", 2)
+    task = replace(task, claim=lambda path: path[-1].content, same=lambda answer: 0)
+    assert len(reflections(tg.solve(task, policy=LATS(), budget=tg.Budget()))) == 1
+
+
 def test_without_a_goal_test_a_failure_is_what_the_critic_values_low():
     assert len(reflections(solve(LATS(n=2), goal=False)[0])) == 2  # the answers 5 and 4, at .1
     assert not reflections(solve(LATS(n=2, failing=0.05), goal=False)[0])

@@ -142,6 +142,21 @@ def test_where_branches_meet_the_common_child_is_judged_once_and_known_to_both()
     assert after[""] == (4, 0.3, 0.6)  # .6 and .4, .1 through a, and .1 recalled through b
 
 
+@pytest.mark.parametrize("x", [0.1, None])
+def test_where_branches_meet_while_the_common_child_is_being_judged_it_is_judged_once(x):
+    tree = Tree({"": "ab", "a": "x", "b": "x"}, {"a": 0.6, "b": 0.4, "x": x}, open="x", merge=True)
+    for policy in (UCT(simulations=3, workers=2), UCT(simulations=3, workers=2, rule="puct")):
+        assert tree.expanded(policy) == ".ab"
+        assert tree.scored(policy) == ["ab", "x"]
+
+
+@pytest.mark.parametrize("judge", ["children", "leaf"])
+def test_a_common_child_that_nobody_can_judge_is_not_asked_about_again_from_another_branch(judge):
+    tree = Tree({"": "abc", "a": "x", "b": "x", "x": "y"}, {"a": 0.6, "b": 0.5, "c": 0.0, "y": 0.1}, merge=True)
+    scored = "".join(tree.scored(UCT(simulations=50, judge=judge)))
+    assert sorted(scored) == list("abcxy")
+
+
 def test_eight_workers_never_expand_a_thought_twice_and_spread_out():
     tree = Tree({"": "abcdefgh"}, dict.fromkeys("abcdefgh", 0.5), open="abcdefgh")
     order = tree.expanded(UCT(simulations=9, workers=8))
@@ -358,6 +373,14 @@ def test_a_rollout_stops_at_a_final_thought():
     tree = Tree({"": "a", "a": "b"}, {"b": 0.5})
     assert tree.scored(UCT(simulations=9, rollout=7)) == ["b"]
     assert tree.expanded(UCT(simulations=9, rollout=7)) == ".a"
+
+
+def test_a_rollout_that_comes_to_what_another_branch_expanded_judges_that_and_draws_it_no_second_time():
+    # 1. a, x, and y, which nobody can judge.  2. b was never visited; below it x is found again.
+    tree = Tree({"": "ab", "a": "x", "b": "x", "x": "y"}, {"x": 0.7, "y": None}, open="y", merge=True)
+    policy = UCT(simulations=2, rollout=2)
+    assert tree.expanded(policy) == ".axb"
+    assert tree.scored(policy) == ["y", "x"]
 
 
 def test_a_rollout_that_solves_it_ends_the_search():

@@ -126,6 +126,20 @@ def test_a_criticism_is_seen_by_refine_and_is_no_answer():
     assert result.answer == "b"
 
 
+def test_a_task_of_one_action_has_none_to_criticise_with():
+    """What it wrote as a criticism was an answer like any other."""
+    asked = list[int]()
+
+    def write(state: tg.State, n: int) -> list[tg.Draft]:
+        asked.append(len(state.thoughts))
+        return [tg.Draft(f"{len(asked)}", done=True)]
+
+    task = tg.Task("x", {"write": write}, {"value": lambda states: [tg.Score(0.5)] * len(states)})
+    result = tg.solve(task, policy=MCTSr(rollouts=2, critique="critique"), budget=Budget())
+    assert len(result.graph) == 1 + 1 + 2
+    assert len(asked) == 3
+
+
 def test_the_judges_feedback_is_there_when_an_answer_is_refined():
     told = list[str]()
 
@@ -170,7 +184,9 @@ def test_it_ends_by_the_problems_own_goal_test_and_by_no_reference():
     assert "b" not in notes.asked
 
 
-@pytest.mark.parametrize("wrong", [{"rollouts": 0}, {"weak": 0}, {"workers": 0}, {"width": 0}, {"steps": 0}, {"c": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"rollouts": 0}, {"weak": 0}, {"workers": 0}, {"width": 0}, {"steps": 0}, {"c": -1}, {"rule": "votes"}]
+)
 def test_settings_that_make_no_sense_are_errors(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         MCTSr(**wrong)

@@ -70,6 +70,24 @@ def test_with_no_branch_there_is_one_draw_for_each_particle():
     assert asked == [("", 4), ("1", 4)]
 
 
+@pytest.mark.parametrize("resampling", ["systematic", "multinomial"])
+def test_with_no_branch_each_particle_goes_on_to_its_own_draw_whatever_is_equal_or_likely(resampling):
+    """Six of eight draws are the same, and likely: priors and equality are in the draws already."""
+
+    def step(state, n):
+        return [tg.Draft(x, prior=3.0 if x == "a" else 1.0) for x in "aaabaaab"[:n]]
+
+    async def sweep(search: tg.Search) -> None:
+        policy = ParticleFilter(n=8, branch=None, steps=1, tempered=False, resampling=resampling)
+        await policy.sweep(search)
+        judged.extend(thought.content for thought in search.graph if search.value(thought) is not None)
+
+    judged = list[str]()
+    task = tg.Task("x", {"step": step}, {"value": lambda states: [tg.Score(0.5)] * len(states)}, start="", key=str)
+    tg.solve(task, policy=sweep, budget=tg.Budget())
+    assert "".join(judged) == "aaabaaab"
+
+
 # -- weighing --------------------------------------------------------------------------------------
 
 

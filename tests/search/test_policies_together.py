@@ -6,8 +6,9 @@ import pytest
 from trees import Tree
 
 from thoughtgraph.expressions import NAMES, parse
-from thoughtgraph.search import MCTS, BestOfN, ToT
-from thoughtgraph.testing import PolicyContract
+from thoughtgraph.search import DVTS, MCTS, Beam, BestOfN, ParticleGibbs, SequentialHalving, ToT
+from thoughtgraph.testing import RUN, PolicyContract
+from thoughtgraph.trace import Scored
 
 #          root
 #     a           b          the values: all of b's are better
@@ -81,3 +82,56 @@ def test_every_policy_can_start_at_a_thought(name):
 
     result, _ = TREE.run(below_b)
     assert result.thought is None or result.thought.content in "ef"
+
+
+#     p - q - r - a - c
+#               - b - d
+DEEP = Tree(
+    {"": "p", "p": "q", "q": "r", "r": "ab", "a": "c", "b": "d"}, dict.fromkeys("pqrab", 0.5) | {"c": 0.2, "d": 0.9}
+)
+
+
+async def three_below(search):
+    """The thought r."""
+    thought = search.root
+    for _ in range(3):
+        (thought,) = await search.expand(thought)
+    return thought
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        BestOfN(n=2, steps=2), SequentialHalving(n=2, steps=2), DVTS(n=2, m=1, steps=2), Beam(n=2, m=1, steps=2),
+        ToT(steps=2), ParticleGibbs(n=2, steps=2),
+    ],
+)  # fmt: skip
+def test_steps_are_counted_from_where_a_policy_starts(inner):
+    async def below_r(search):
+        return await inner(search.at(await three_below(search)))
+
+    assert DEEP.run(below_r)[0].answer == "d"
+
+
+def test_a_path_that_is_held_on_to_begins_where_the_policy_starts():
+    """Of the path to d, p and q are no steps of a filter that starts at r: its first step is b."""
+
+    async def below_r(search):
+        return await ParticleGibbs(n=2, sweeps=3)(search.at(await three_below(search)))
+
+    _, engine = DEEP.run(below_r)
+    judged = {engine.graph[id].content for e in engine.store.events(RUN) if isinstance(e, Scored) for id in e.thoughts}
+    assert judged <= set("abcd")
+
+
+def test_what_two_parts_share_is_below_both():
+    """x was made below a, and found again below b."""
+    tree = Tree({"": "ab", "a": "x", "b": "x", "x": "y"}, dict.fromkeys("abxy", 0.5), merge=True)
+
+    async def one_after_the_other(search):
+        a, b = await search.expand(search.root)
+        await ToT()(search.at(a))
+        assert not search.at(b).finals
+        return await Beam(n=2, m=1)(search.at(b))
+
+    assert tree.run(one_after_the_other)[0].answer == "y"

@@ -119,6 +119,20 @@ def test_an_answer_that_fails_the_goal_test_is_none():
     assert result.reason == "exhausted"
 
 
+@pytest.mark.parametrize("goal", [True, False])
+def test_an_end_that_cannot_be_an_answer_is_not_what_the_answer_is_made_of(goal):
+    """Of the two, the second is final and worth more, or as little known: the answer is made of the first."""
+    notes = Notes({} if goal else {"one": 0.5, "two": 0.9}, k=2)
+
+    def combine(state: tg.State, n: int) -> list[tg.Draft]:
+        return [replace(draft, done=draft.content == "two") for draft in notes.combine(state, n)]
+
+    said = lambda path: path[-1].content if path[-1].content.startswith("it is") else None
+    passes = (lambda path: path[-1].content == "it is one") if goal else None
+    notes.task = replace(notes.task, actions={**notes.task.actions, "combine": combine}, claim=said, goal=passes)
+    assert notes.run(RATP(simulations=1, share=1.0)).answer == "it is one"
+
+
 # -- UCT, and thoughts with thoughts, by hand ------------------------------------------------------
 
 

@@ -153,6 +153,28 @@ def test_paths_are_cut_after_20_to_50_percent_and_those_that_begin_alike_share_t
     assert sorted(thought.content for thought in completed) == [" complete:42"] * 4 + ["step complete:42"] * 2
 
 
+def test_completions_are_no_votes_though_the_action_that_finishes_makes_them():
+    # Three paths: 8, 8 and 7; the completions of the bare question say 7, 9, 7 and 9, and nothing survives.
+    ends = ("8", "8", "7", "7", "9", "7", "9")
+    task = talk("step", "subquestion", "rephrase", ends=ends)
+    assert solve(task, RStar(rollouts=1, branch=3, complete="reason", agree=0.9)).answer == "8"
+
+
+def test_a_search_that_starts_at_a_thought_completes_nothing_above_it():
+    policy = RStar(rollouts=4, branch=2)
+
+    async def further(search: tg.Search) -> tg.Thought | None:
+        thought = search.root
+        for _ in range(4):
+            [thought] = await search.expand(thought, action="step", n=1)
+        return await policy(search.at(thought))
+
+    result = solve(talk(ends=("7", "8")), further)
+    completed = [thought for thought in result.graph if thought.action == "complete"]
+    assert completed
+    assert all(thought.content.startswith("step step step step") for thought in completed)
+
+
 @pytest.mark.parametrize(("agree", "answer"), [(0.5, "7"), (0.6, "8")])
 def test_a_path_survives_if_half_of_its_completions_agree(agree, answer):
     turns = iter("7979" * 9)

@@ -127,6 +127,21 @@ def test_what_claims_nothing_is_no_agreement():
     assert (result.answer, waves) == ("7", [2, 4])
 
 
+@pytest.mark.parametrize("policy", [SelfConsistency(n=8, steps=2), SelfConsistency(n=8, steps=2, share=0.75)])
+def test_what_is_not_finished_has_no_vote_and_is_never_the_answer(policy):
+    """Three of four chains agree on where they were when their steps ran out."""
+    drawn = iter(range(99))
+
+    def step(state, n):
+        return [tg.Draft("7", done=True) if next(drawn) % 4 == 3 else tg.Draft("8") for _ in range(n)]
+
+    result = tg.solve(tg.Task("x", {"reason": step}, start=""), policy=policy, budget=tg.Budget())
+    assert (result.answer, result.thought and result.thought.done) == ("7", True)
+    endless = tg.Task("x", {"reason": lambda state, n: [tg.Draft("8")] * n}, start="")
+    result = tg.solve(endless, policy=policy, budget=tg.Budget())
+    assert (result.answer, result.reason) == (None, "exhausted")
+
+
 @pytest.mark.parametrize("wrong", [{"share": 0.3}, {"n": 0}, {"wave": 0}, {"steps": 0}, {"sure": 0.4}])
 def test_settings_that_make_no_sense_are_errors(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -83,6 +83,25 @@ def test_a_failed_expansion_is_asked_for_once_more_and_a_dead_end_is_not():
     assert asked == ["", "", "", "a"]
 
 
+def test_a_failure_of_long_ago_says_nothing_of_this_expansion():
+    """The second of two expansions fails, after one of the first did; and a dead end stays one."""
+    asked = []
+
+    def step(state, n):
+        asked.append(state.content)
+        if len(asked) in (1, 3):
+            raise OSError("the line was bad")
+        return [tg.Draft("a", done=True)] if len(asked) < 5 else []
+
+    async def policy(search: tg.Search) -> None:
+        assert await grow(search, search.root, "step", 4)
+        assert await grow(search, search.root, "step", 4)
+        assert await grow(search, search.root, "step", 4) == []
+
+    tg.solve(tg.Task("x", {"step": step}, start=""), policy=policy, budget=tg.Budget())
+    assert len(asked) == 5
+
+
 def test_a_level_stands_in_the_order_of_its_parents_whoever_comes_first():
     def children(state: tg.State, n: int) -> list[tg.Draft]:
         return [tg.Draft(state.content + letter, done=state.content == "b") for letter in "ab"]

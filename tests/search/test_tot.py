@@ -3,6 +3,8 @@
 # pyright: reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportCallIssue=false
 
+from dataclasses import replace
+
 import pytest
 from golden import same_as_golden
 from trees import Tree
@@ -73,6 +75,18 @@ def test_thoughts_that_nobody_could_judge_come_last_and_are_not_lost():
     tree = Tree({"": "ab", "a": "c", "b": "d"}, {"a": None, "b": -5.0, "c": None, "d": None})
     assert tree.expanded(ToT(breadth=1)) == ".b"
     assert tree.expanded(ToT(breadth=2)) == ".ba"
+
+
+def test_what_is_finished_and_claims_nothing_is_neither_judged_nor_kept():
+    tree = Tree({"": "ab", "b": "c"}, {"a": 0.9, "b": 0.5, "c": 0.1})
+    tree.task = replace(tree.task, claim=lambda path: path[-1].content.strip("a") or None)
+    assert tree.run(ToT(breadth=1))[0].answer == "c"
+    assert tree.scored(ToT(breadth=2)) == ["b", "c"]
+
+
+def test_an_abstention_is_a_judgement_and_is_not_asked_for_again():
+    tree = Tree({"": "ab", "b": "c"}, {"a": None, "b": 0.5, "c": 0.1})
+    assert tree.scored(ToT(breadth=2)) == ["ab", "c"]
 
 
 @pytest.mark.parametrize("wrong", ["breadth", "steps", "branch"])

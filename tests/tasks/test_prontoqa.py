@@ -68,6 +68,8 @@ def items() -> list[dict[str, Any]]:
         ("Arthropods are not bony.", "arthropod", "bony", False, False),
         ("Carnivores are herbivorous.", "carnivore", "herbivorous", False, True),
         ("Each snake is not a sheep.", "snake", "sheep", True, False),
+        ("All cats are felines.", "cat", "feline", True, True),
+        ("Jompuses are yumpuses.", "jompus", "yumpus", True, True),
     ],
 )
 def test_a_rule_may_be_said_of_each_or_of_all(sentence: str, of: str, what: str, noun: bool, true: bool):
@@ -86,15 +88,27 @@ def test_a_fact_is_said_of_somebody_by_name():
 def test_a_plural_that_is_spelled_as_the_singular_is_a_kind_where_rules_are_about_it():
     told = "Fae is a lamb. True or false: Fae is white."
     assert truth(f"Lambs are sheep. Sheep are white. {told}") == "True"
+    assert truth(f"Lambs are sheep. All sheep are white. {told}") == "True"
     assert truth(f"Lambs are real. Reals are white. Each real is white. {told}") is None
 
 
 @pytest.mark.parametrize(
     ("words", "one"),
-    [("ladies", "lady"), ("cats", "cat"), ("sheep", "sheep"), ("carnivorous", "carnivorous"), ("bass", "bass")],
-)
+    [
+        ("ladies", "lady"), ("cats", "cat"), ("sheep", "sheep"), ("carnivorous", "carnivorous"), ("bass", "bass"),
+        ("wumpuses", "wumpus"), ("walruses", "walrus"), ("foxes", "fox"), ("finches", "finch"), ("horses", "horse"),
+        ("mouses", "mouse"), ("bosses", "boss"),
+    ],
+)  # fmt: skip
 def test_plurals_are_known_by_their_ends(words: str, one: str):
     assert singular(words) == one
+
+
+def test_a_world_of_wumpuses_is_understood():
+    rules = "Jompuses are not shy. Jompuses are yumpuses. Each yumpus is a dumpus. Dumpuses are not wooden."
+    world = f"{rules} Max is a jompus."
+    assert truth(f"{world} True or false: Max is wooden.") == "False"
+    assert tg.solve(prontoqa(f"{world} True or false: Max is not wooden.")).answer == "True"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Actions: from the thoughts of a state, new drafts. One generator a file."""
 
+from thoughtgraph.generators.act import Act, Decide, Enact
 from thoughtgraph.generators.call import Call, call
 from thoughtgraph.generators.fill import Fill
 from thoughtgraph.generators.propose import Propose
 from thoughtgraph.generators.sample import Sample
 
-__all__ = ["Call", "Fill", "Propose", "Sample", "call"]
+__all__ = ["Act", "Call", "Decide", "Enact", "Fill", "Propose", "Sample", "call"]

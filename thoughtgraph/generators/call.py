@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from thoughtgraph.errors import at_least
+from thoughtgraph.errors import StoreError, TaskError, at_least
 from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
 from thoughtgraph.state import State
 from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
@@ -43,8 +43,11 @@ class Call:
         runs = (state.act("call", partial(self._run, asked)) for _ in range(wanted))
         answers = await asyncio.gather(*runs, return_exceptions=True)
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
-        if errors and (len(errors) == wanted or not all(isinstance(error, Exception) for error in errors)):
-            raise errors[0]
+        ends = [
+            error for error in errors if isinstance(error, TaskError | StoreError) or not isinstance(error, Exception)
+        ]
+        if ends or len(errors) == wanted:
+            raise [*ends, *errors][0]
         state.count("failed", len(errors))
         return [Draft(answer, done=True) for answer in answers if not isinstance(answer, BaseException)]
 

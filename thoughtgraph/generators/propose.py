@@ -56,9 +56,12 @@ class Propose:
             self.prompter, 1, proposals,
             model=self.model, max_tokens=self.max_tokens, temperature=self.temperature, stop=self.stop,
         )  # fmt: skip
-        texts = [text for reply in replies for text in reply[: min(n, self.k)]]
-        weighed = [confidence(text) if self.confident else (text, 1.0) for text in texts]
-        return [Draft(text, prior, self.done(text)) for text, prior in weighed if text]
+        said = (confidence(text) if self.confident else (text, 1.0) for reply in replies for text in reply)
+        drafts = dict[str, Draft]()
+        for text, prior in said:
+            drafts.setdefault(_folded(text), Draft(text, prior, self.done(text)))
+        drafts.pop("", None)
+        return list(drafts.values())[: min(n, self.k)]
 
 
 def proposals(reply: str) -> list[str]:

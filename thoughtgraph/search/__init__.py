@@ -6,6 +6,7 @@ from thoughtgraph.search.auto import Auto
 from thoughtgraph.search.beam import Beam
 from thoughtgraph.search.best_first import BestFirst
 from thoughtgraph.search.best_of_n import BestOfN
+from thoughtgraph.search.commit import Commit
 from thoughtgraph.search.cot import CoT
 from thoughtgraph.search.dfs import DFS
 from thoughtgraph.search.direct import Direct
@@ -26,6 +27,6 @@ from thoughtgraph.search.usc import USC
 
 __all__ = [
     "ABMCTS", "ABMCTSM", "DFS", "DVTS", "LATS", "MCTS", "RATP", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT",
-    "Direct", "GoT", "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency",
+    "Commit", "Direct", "GoT", "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency",
     "SequentialHalving", "ToT",
 ]  # fmt: skip

@@ -15,6 +15,12 @@ from thoughtgraph.search.arms import Arm, Beta, Gaussian, ucb
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import Search
 
+ARMS = {"gaussian": Gaussian, "beta": Beta}
+"""What a setting calls each kind of arm."""
+
+MODELS = ("stack", "thompson", "ucb")
+"""How the next model is chosen."""
+
 
 @dataclass(frozen=True)
 class ABMCTS:
@@ -46,6 +52,9 @@ class ABMCTS:
         for name, value in (("actions", self.actions), ("refine", self.refine)):
             if isinstance(value, str) or len(set(value)) < len(value) or not (value or name == "refine"):
                 raise ValueError(f'{name} is {value!r}: expected names of actions, each once, as in ("reason",)')
+        for name, found, known in (("arms", self.arms, ARMS), ("models", self.models, MODELS)):
+            if found not in known:
+                raise ValueError(f"{name} is {found!r}: expected one of {', '.join(map(repr, known))}")
 
     async def __call__(self, search: Search) -> Thought | None:
         """Let the workers grow one tree."""
@@ -65,7 +74,7 @@ class _Thompson:
     """Draws that decide. A node has one branch for each of its models, or one for all where the tree chooses those."""
 
     def __init__(self, policy: ABMCTS, rng: Random) -> None:
-        arm = Gaussian if policy.arms == "gaussian" else Beta
+        arm = ARMS[policy.arms]
         self.rule, self.rng = policy.models, rng
         self.own: defaultdict[Node, Arm] = defaultdict(arm)
         self.models: defaultdict[str, Arm] = defaultdict(arm)
@@ -111,10 +120,12 @@ class _Thompson:
             arm.pending += 1
 
     def learn(self, path: Sequence[Step], child: Node | None, reward: float | None) -> None:
-        """A child that nobody could judge teaches nothing."""
+        """A child that nobody could judge teaches nothing, but that its model was tried."""
         arms = self.arms(path)
         for arm in arms:
             arm.pending -= 1
         if reward is not None:
             for arm in (*arms, self.own[child]) if child else arms:
                 arm.see(reward)
+        elif self.rule == "ucb":
+            self.rewards(*path[-1]).pending += 1  # a draw at the mean: what is never tried comes first, again and again

@@ -57,7 +57,7 @@ class _Mixed:
     def __init__(self, policy: ABMCTSM, rng: Random) -> None:
         self.policy, self.rng = policy, rng
         self.scores: defaultdict[Node, list[float]] = defaultdict(list)
-        self.pending, self.making = Counter[Node](), Counter[Node]()
+        self.pending, self.making, self.again = Counter[Node](), Counter[Node](), Counter[Node]()
 
     async def choose(self, node: Node) -> tuple[str, Node | None]:
         """The highest prediction decides, among what is not stale."""
@@ -71,9 +71,13 @@ class _Mixed:
         return next(by for by, child in node.children if child is best), best
 
     def predictions(self, node: Node, below: Sequence[Node]) -> list[float]:
-        """One for each of `below` (what nobody could judge may be as good as a new child), and one for a new child."""
+        """One for each of `below` (what nobody could judge may be as good as a new child), and one for a new child.
+
+        A child that was made before is a group of its own, of reward 0: where draws do not vary, go deeper.
+        """
         judged = [child for _, child in node.children if self.scores[child]]
         groups = [group(self.scores[child], self.pending[child]) for child in judged]
+        groups += [Group(1, 0.0, 0.0)] * self.again[node]
         hoped = [Group(1, fmean(one.mean for one in groups), 0.0)] * self.making[node] if groups else []
         drawn = predict([*groups, *hoped], 1 + len(below), self.rng)
         known, new = dict(zip(judged, drawn, strict=False)), iter(drawn[len(groups) + len(hoped) :])
@@ -96,5 +100,6 @@ class _Mixed:
         self.pending.subtract(nodes)
         self.making[nodes[-1]] -= 1
         if reward is not None:
+            self.again[nodes[-1]] += child is None
             for node in [*nodes, child] if child else nodes:
                 self.scores[node].append(reward)

@@ -9,6 +9,9 @@ from thoughtgraph.errors import TaskError
 from thoughtgraph.thought import Score, Thought
 from thoughtgraph.verbs import Search
 
+ROUNDING = 1e-9
+"""So far outside of [0, 1] a value may be that was worked out by floating-point numbers."""
+
 
 class Node:
     """A thought, the `actions` that can still make a child of it, and its children, each with the action it is from."""
@@ -126,7 +129,7 @@ class Growth:
 
 
 def _in_range(score: Score, critic: str) -> float | None:
-    if score.value is not None and not 0 <= score.value <= 1:
+    if score.value is not None and not -ROUNDING <= score.value <= 1 + ROUNDING:
         raise TaskError(
             f"critic {critic!r} valued a thought at {score.value:g}: AB-MCTS learns rewards in [0, 1], so let the "
             "critic scale its values, as Value(scale=(0, 10)) does"

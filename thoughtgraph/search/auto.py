@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -71,6 +72,11 @@ class Auto:
         why, policy = self.chosen
         search.note("policy", why)
         return await policy(search)
+
+    def answer(self, search: Search) -> Thought | None:
+        """The best so far of the policy that it comes to."""
+        own: Callable[[Search], Thought | None] | None = getattr(self.chosen[1], "answer", None)
+        return search.answer() if own is None else own(search)
 
     def _sampled(self, choose: Literal["best", "weighted"]) -> BestOfN:
         return BestOfN(self.n, action=self.action, critic=self.critic, choose=choose)

@@ -16,8 +16,8 @@ async def chains(search: Search, n: int, action: str, steps: int) -> list[Though
 
 
 async def follow(search: Search, thought: Thought, action: str, steps: int) -> Thought:
-    """Go on from `thought`, one at a time, to its end, a dead end, or depth `steps`."""
-    while not thought.done and thought.depth < steps:
+    """Go on from `thought`, one at a time, to its end, a dead end, or `steps` below the root."""
+    while not thought.done and thought.depth - search.root.depth < steps:
         further = await search.expand(thought, action=action, n=1, merge=False)
         if not further:
             break

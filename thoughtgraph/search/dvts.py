@@ -58,6 +58,6 @@ class DVTS:
                 return
             await judge(search, alive, self.critic)
             best = ranked(alive, [prefix(search, thought, self.critic, self.aggregate) for thought in alive])[0]
-            if best.done or best.depth >= self.steps:
+            if best.done or best.depth - search.root.depth >= self.steps:
                 return
             children = await grow(search, best, self.action, self.m, merge=False)

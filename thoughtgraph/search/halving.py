@@ -17,11 +17,12 @@ class SequentialHalving:
     """Draw `n` chains side by side and find the best one with a noisy critic: most judgements go to close rivals.
 
     In round r = 0, 1, 2 ... every candidate left is judged 2^r times more, as fresh draws that are pooled with the
-    earlier ones, and the better half stays (the larger half of an odd number). So each round costs the same, and the
-    last two are judged about n times each. Choose it over `BestOfN` where one judgement says little and costs little
-    beside a chain; a critic that always says the same gains nothing by it. With a goal test, that decides.
+    earlier ones, and the better half stays (the larger half of an odd number). So each round costs about the same,
+    and the last two are judged about n times each. Choose it over `BestOfN` where one judgement says little and costs
+    little beside a chain; a critic that always says the same gains nothing by it. With a goal test, that decides.
 
-    Cost: n chains of at most `steps` expansions, and n judgements in each of log2(n) rounds.
+    Cost: n chains of at most `steps` expansions, and n judgements in each of log2(n) rounds; where n is no power of
+    two, halves are rounded up, and it is at most n (log2(n) + 3) judgements.
     """
 
     n: int = 8

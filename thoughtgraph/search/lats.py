@@ -138,7 +138,8 @@ class _Tree(TreeSearch):
         """Say what went wrong, if this failure is another than those before."""
         end, search = path[-1].thought, self.search
         value, claim = search.value(end, self.policy.critic), search.claim(end) if end.done else None
-        form = (None if claim is None else search.task.same(claim)) or end.text
+        same = None if claim is None else search.task.same(claim)
+        form = end.text if same is None else same
         low = value is not None and value < self.policy.failing
         if not (dead(search, end) or (end.done and low)) or form in self.failures or len(self.failures) >= self.most:
             return

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.tree import Edge, Node, puct, uct
-from thoughtgraph.search.tree_search import TreeSearch, thoughts
+from thoughtgraph.search.tree_search import TreeSearch
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import ALL, Search
 
@@ -31,13 +31,14 @@ class MCTS:
     revises what beam search has thrown away.
 
     `c` weighs exploration, by the rule "puct", which goes by the generator's priors, or by "uct". Values are `scaled`
-    to [0, 1] by the extremes seen, unless they lie there already. Q is the mean of the values below, their "max", or
-    their mean "discounted" by `gamma` a step. A child is judged when it is first visited (`judge="leaf"`), since
-    judging is what costs, or at once with all its siblings ("children"), which "uct" wants. `rollout=k` judges not the
-    child, but what up to k further steps from it lead to, by the greatest prior or at "random"; they stay in the tree.
-    A node that was expanded e times is expanded again when e < `widen` visits^`alpha`, and when all below it is done,
-    until a draw brings nothing new: `widen=0.75` pays well where a model proposes, since what it forgot comes with
-    another draw, and the task knows equal thoughts by their key. Textbook UCT is `rule="uct", judge="children", c=1`.
+    to [0, 1] by the extremes seen; without it they have to lie there already. Q is the mean of the values below, their
+    "max", or their mean "discounted" by `gamma` a step. A child is judged when it is first visited (`judge="leaf"`),
+    since judging is what costs, or at once with all its siblings ("children"), which "uct" wants. `rollout=k` judges
+    not the child, but what up to k further steps from it lead to, by the greatest prior or at "random"; they stay in
+    the tree. A node that was expanded e times is expanded again when e < `widen` visits^`alpha`, and when all below it
+    is done, until a draw brings nothing new: `widen=0.75` pays well where a model proposes, since what it forgot comes
+    with another draw, and the task knows equal thoughts by their key. Textbook UCT is `rule="uct", judge="children",
+    c=1`.
 
     Cost: for each simulation at most 1 + rollout expansions and one judgement; with judge="children" one expansion and
     a judgement of each new child.
@@ -97,10 +98,9 @@ class _Tree(TreeSearch):
         held = path[leaf:]
         if self.lazy and new:
             path, edges = path[:-1], edges[:-1]
-        judged = [edge.child.thought for edge in new]
-        scores = await self.search.score(judged, self.policy.critic, path=thoughts(path))
+        news = await self.judge(path, new, self.policy.critic)
         if new or not met:
-            self.learn(path, edges, [(edge, score.value) for edge, score in zip(new, scores, strict=True)])
+            self.learn(path, edges, news)
         self.release(held)
 
     async def expand(self, path: list[Node], edges: list[Edge]) -> tuple[list[Edge], bool]:
@@ -111,10 +111,10 @@ class _Tree(TreeSearch):
     async def walk(self, path: list[Node], edges: list[Edge]) -> tuple[list[Edge], bool]:
         """Go on from a leaf to a thought that nobody has judged, and `rollout` steps further: to its last edge."""
         leaf, met = path[-1], False
-        known = not edges or leaf.visits > 0 or edges[-1].visits > 0
+        known = not edges or leaf.judged or leaf.visits > 0 or edges[-1].visits > 0
         for _ in range(self.policy.rollout + known):
-            if path[-1].thought.done:
-                break
+            if path[-1].thought.done or (path[-1] is not leaf and path[-1].edges is not None):
+                break  # final, or expanded already from another branch
             new, again = await self.expand(path, edges)
             met = met or again
             if self.solved or not (free := [edge for edge in new if not edge.child.pending]):

@@ -14,6 +14,9 @@ from thoughtgraph.search.chains import chains
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import Search
 
+RULES = ("best", "vote")
+"""What names the answer."""
+
 
 @dataclass(frozen=True)
 class MCTSr:
@@ -22,9 +25,11 @@ class MCTSr:
     Judges flatter, so Q is (min + mean) / 2 of an answer's rewards, and a reward of at least `cap` is cut to `cut`
     (the paper's 95 and 50 of -100 to 100); a parent's Q is then the mean of its own and its best child's. An answer
     is refined until it has `width` children and one that is better. `refine` sees the answer with its scores and their
-    feedback; with `critique`, an action of its own writes a criticism first, which `refine` sees too. No reference
-    answer is looked at; a goal test ends the search. The answer is the one of the highest Q, or that of the most
-    "vote"s. Choose it where a model can criticise better than it can begin; AB-MCTS where more beginnings may help.
+    feedback; with `critique`, an action of its own writes a criticism first, which `refine` sees too; a task whose one
+    action is used for all has none. No reference answer is looked at; a goal test ends the search. The answer is the
+    one of the highest Q, or that of the most "vote"s. Choose it where a model can criticise better than it can begin;
+    AB-MCTS where more beginnings may help.
+
     Cost: weak chains of at most `steps` expansions, then rollouts times one expansion (two with `critique`), and
     weak + 2 rollouts judgements.
     """
@@ -50,6 +55,8 @@ class MCTSr:
         at_least(1, rollouts=self.rollouts, weak=self.weak, workers=self.workers, width=self.width, steps=self.steps)
         at_least(0, c=self.c)
         at_least(-inf, cap=self.cap, cut=self.cut)
+        if self.rule not in RULES:
+            raise ValueError(f"rule is {self.rule!r}: expected one of {', '.join(map(repr, RULES))}")
 
     async def __call__(self, search: Search) -> Thought | None:
         """The first answers, and then the rollouts that the workers share."""
@@ -67,9 +74,15 @@ class MCTSr:
             if answer is None or any(map(search.solved, search.finals)):
                 return
             await search.score([answer], self.critic)
-            said = await search.expand(answer, action=self.critique, n=1, merge=False) if self.critique else []
+            critique = self._critique(search)
+            said = await search.expand(answer, action=critique, n=1, merge=False) if critique else []
             mended = await search.expand(answer, *said, action=self.refine, n=1, merge=False)
-            await search.score([better for better in mended if not search.solved(better)], self.critic)
+            await search.score([end for end in mended if end.done and not search.solved(end)], self.critic)
+
+    def _critique(self, search: Search) -> str | None:
+        """The task's action that criticises; None where it is the one that refines."""
+        name = search.task.action(self.critique) if self.critique else None
+        return None if name == search.task.action(self.refine) else name
 
     def _select(self, search: Search) -> Thought | None:
         """The answer of the highest UCB among those that may be refined; one without a Q is as good as the mean."""
@@ -107,15 +120,18 @@ class MCTSr:
 
     def _answers(self, search: Search) -> list[Thought]:
         """What is finished and no criticism."""
-        return [thought for thought in search.finals if not self.critique or thought.action != self.critique]
+        critique = self._critique(search)
+        return [thought for thought in search.finals if thought.action != critique]
 
     def _below(self, search: Search, answer: Thought) -> list[Thought]:
         """The refined answers that were made of an answer."""
-        return [child for child in search.graph.children(answer) if child.done and child.action != self.critique]
+        critique = self._critique(search)
+        return [child for child in search.graph.children(answer) if child.done and child.action != critique]
 
     def answer(self, search: Search) -> Thought | None:
         """The best answer so far by its Q, or by vote; the first where nothing was judged."""
-        among = [thought for thought in search.candidates() if thought.action != self.critique]
+        critique = self._critique(search)
+        among = [thought for thought in search.candidates() if thought.action != critique]
         if self.rule == "vote" and (votes := tally(search.task, search.graph, among)):
             return max(votes.values(), key=len)[0]
         q = self._values(search)

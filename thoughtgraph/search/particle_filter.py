@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.steps import dead, grow, judge, leader
-from thoughtgraph.search.weights import RESAMPLING, Resampling, check_resampling, temper, weigh
+from thoughtgraph.search.weights import RESAMPLING, Resampling, check_resampling, systematic, temper, weigh
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import ALL, Search
 
@@ -26,9 +26,9 @@ class ParticleFilter:
 
     Particles on one thought share its children and their judgements. `branch` is how many children are asked for:
     all that the action has to offer, which is right for proposals, where each particle goes on to one of them by
-    their priors; None asks for one draw a particle, which is the paper's way and right for actions that sample.
-    Choose it over `Beam` where values are noisy chances: it keeps several lines as long as they are open, and one
-    where they are not. `ParticleGibbs` repeats it.
+    their priors; None asks for one draw a particle, and merges no equal ones: the paper's way, and right for actions
+    that sample. Choose it over `Beam` where values are noisy chances: it keeps several lines as long as they are open,
+    and one where they are not. `ParticleGibbs` repeats it.
 
     Cost: at most n thoughts are expanded and n judged a step, and only different ones, often a quarter of that.
     """
@@ -80,8 +80,8 @@ class ParticleFilter:
         """Every particle on to a child of its thought; those with nowhere to go die."""
 
         async def after(thought: Thought, k: int) -> list[Thought]:
-            n = k if self.branch is None else self.branch
-            return [thought] if thought.done else await grow(search, thought, self.action, n)
+            n, merge = (k, False) if self.branch is None else (self.branch, True)
+            return [thought] if thought.done else await grow(search, thought, self.action, n, merge=merge)
 
         places = Counter(particles)
         grown = await search.gather(*(after(thought, k) for thought, k in places.items()))
@@ -89,7 +89,13 @@ class ParticleFilter:
             return [solved]
         alive = [[child for child in children if not dead(search, child)] for children in grown]
         moved = zip(alive, places.values(), strict=True)
-        return [to for children, k in moved for to in self._draw(search, children, [c.prior for c in children], k)]
+        return [to for children, k in moved for to in self._step(search, children, k)]
+
+    def _step(self, search: Search, children: Sequence[Thought], k: int) -> list[Thought]:
+        """`k` particles on to these children: by their priors, or each to its own draw, in which priors are already."""
+        if self.branch is None:
+            return systematic(children, [1.0] * len(children), k, search.rng) if children else []
+        return self._draw(search, children, [child.prior for child in children], k)
 
     def _draw(self, search: Search, thoughts: Sequence[Thought], weights: Sequence[float], n: int) -> list[Thought]:
         return RESAMPLING[self.resampling](thoughts, weights, n, search.rng) if thoughts else []

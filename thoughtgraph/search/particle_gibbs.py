@@ -50,7 +50,8 @@ class ParticleGibbs:
             if finished := [particle for particle in particles if particle.done]:
                 weights = weigh([search.value(particle, self.critic) for particle in finished])
                 (end,) = multinomial(finished, weights, 1, search.rng)
-                reference = search.graph.path(end)[1:]
+                path = search.graph.path(end)
+                reference = path[len(path) - (end.depth - search.root.depth) :]
         return self.answer(search)
 
     def answer(self, search: Search) -> Thought | None:

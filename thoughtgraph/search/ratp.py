@@ -8,6 +8,7 @@ from heapq import nlargest
 from typing import ClassVar
 
 from thoughtgraph.errors import at_least
+from thoughtgraph.search.steps import dead
 from thoughtgraph.search.tree import Edge, Node
 from thoughtgraph.search.tree_search import TreeSearch, thoughts
 from thoughtgraph.thought import Thought, as_passage
@@ -76,9 +77,11 @@ class _Graph(TreeSearch):
 
     @property
     def best(self) -> Thought:
-        """The thought of the highest value; the newest one where none has a value."""
-        newest = next(reversed(self.nodes))
-        return self.nodes[max(self.worth, key=self.worth.__getitem__, default=newest)].thought
+        """The thought of the highest value, the newest one where none has a value; no end that cannot be an answer."""
+        alive = {id: node.thought for id, node in self.nodes.items() if not dead(self.search, node.thought)}
+        newest = next(reversed(alive), self.root.thought.id)
+        best = max((id for id in self.worth if id in alive), key=self.worth.__getitem__, default=newest)
+        return self.nodes[best].thought
 
     async def simulate(self, path: list[Node], edges: list[Edge]) -> None:
         """Expand a leaf one way or the other, judge what came, back up."""
@@ -91,9 +94,7 @@ class _Graph(TreeSearch):
             new, met = self.hang(path, edges, made)
         if self.solved:
             return
-        judged = [edge.child.thought for edge in new]
-        scores = await search.score(judged, policy.critic, path=thoughts(path))
-        news = [(edge, score.value) for edge, score in zip(new, scores, strict=True)]
+        news = await self.judge(path, new, policy.critic)
         known = {edge.child.thought.id: value for edge, value in news if value is not None}
         self.worth |= known
         if policy.threshold is not None and any(value >= policy.threshold for value in known.values()):

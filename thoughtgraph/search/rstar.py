@@ -133,12 +133,12 @@ class RStar:
         for answer, ends in votes.items():
             if alive := [end for end in ends if self._survives(search, end, answer, said)]:
                 scores[alive[0]] = len(ends) * len(alive) / all_ + len(alive) / len(ends)
-        return max(scores, key=scores.__getitem__) if scores else self.answer(search)
+        return max(scores, key=scores.__getitem__) if scores else max(votes.values(), key=len)[0]
 
     def _prefixes(self, search: Search, end: Thought) -> Counter[Thought]:
-        """Where the path to `end` is cut off, and how often."""
-        path = search.graph.path(end)
-        return Counter(path[int(mask * end.depth)] for mask in self.masks)
+        """Where the path to `end` is cut off, and how often: never above where the search began."""
+        path = [thought for thought in search.graph.path(end) if thought.depth >= search.root.depth]
+        return Counter(path[int(mask * (len(path) - 1))] for mask in self.masks)
 
     async def _completed(self, search: Search, ends: Sequence[Thought]) -> dict[Thought, list[Hashable]]:
         """What the completions of every prefix claim, those that claim nothing left out."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
-from thoughtgraph.answers import tally
+from thoughtgraph.answers import candidates, majority, tally
 from thoughtgraph.errors import at_least
 from thoughtgraph.search.chains import chains
 from thoughtgraph.thought import Thought
@@ -56,21 +56,17 @@ class SelfConsistency:
         return self._leader(search, search.finals)
 
     def _decided(self, search: Search, ends: Sequence[Thought]) -> bool:
-        if search.task.goal is not None:
-            return any(search.solved(end) for end in ends)
-        votes = sorted((len(v) for v in tally(search.task, search.graph, ends).values()), reverse=True)
-        if not votes:
-            return any(search.claim(end) is not None for end in ends)
+        valid = candidates(search.task, search.graph, [end for end in ends if end.done])
+        votes = sorted(map(len, tally(search.task, search.graph, valid).values()), reverse=True)
+        if search.task.goal is not None or not votes:
+            return bool(valid)
         first, second = votes[0], votes[1] if len(votes) > 1 else 0
         if self.share is not None:
             return first >= self.share * len(ends)
         return self.sure < 1 and stays_ahead(first, second) >= self.sure
 
     def _leader(self, search: Search, ends: Sequence[Thought]) -> Thought | None:
-        valid = [end for end in ends if search.task.goal is None or search.solved(end)]
-        votes = tally(search.task, search.graph, valid)
-        claims = (end for end in valid if end.done and search.claim(end) is not None)
-        return max(votes.values(), key=len)[0] if votes else next(claims, None)
+        return majority(search.task, search.graph, [end for end in ends if end.done])
 
 
 def stays_ahead(first: int, second: int) -> float:

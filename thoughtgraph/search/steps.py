@@ -25,8 +25,9 @@ RULES: Mapping[Rule, Callable[[Sequence[float]], float]] = {
 
 async def grow(search: Search, thought: Thought, action: str, n: int, *, merge: bool = True) -> list[Thought]:
     """The children of a thought; asked for once more where that failed, since a failure is no dead end."""
+    failures = search.failures(thought)
     children = await search.expand(thought, action=action, n=n, merge=merge)
-    if not children and search.failures(thought) == 1:
+    if not children and search.failures(thought) > failures:
         children = await search.expand(thought, action=action, n=n, merge=merge)
     return children
 

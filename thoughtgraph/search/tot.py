@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from thoughtgraph.errors import at_least
+from thoughtgraph.search.steps import level
 from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import ALL, Search
 
@@ -34,23 +36,13 @@ class ToT:
         """Level by level."""
         beam = [search.root]
         for _ in range(self.steps):
-            grown = await self._grow(search, beam)
-            if solved := next((thought for thought in grown if search.solved(thought)), None):
+            grown = await level(search, beam, partial(search.expand, action=self.action, n=self.branch))
+            if solved := next(filter(search.solved, grown), None):
                 return solved
-            alive = [thought for thought in grown if not (thought.done and search.task.goal)]
-            beam = await self._select(search, alive)
+            beam = await self._select(search, grown)
             if all(thought.done for thought in beam):
                 break
         return beam[0] if beam and beam[0].done else search.answer()
-
-    async def _grow(self, search: Search, beam: Sequence[Thought]) -> list[Thought]:
-        """The children of the open thoughts in the order of their parents; finished ones stay in the running."""
-
-        async def children(thought: Thought) -> list[Thought]:
-            return [thought] if thought.done else await search.expand(thought, action=self.action, n=self.branch)
-
-        levels = await search.gather(*map(children, beam))
-        return list({thought.id: thought for level in levels for thought in level}.values())
 
     async def _select(self, search: Search, candidates: Sequence[Thought]) -> list[Thought]:
         """The `breadth` best by value, in a stable order."""
@@ -60,12 +52,13 @@ class ToT:
         await search.score(self._unjudged(search, list(first.values())), self.critic)
         judged = {thought.id for thought in first.values()}
         values = {id: value for id in judged if (value := search.value(search.graph[id], self.critic)) is not None}
-        repeated = min(0.0, *values.values(), 0.0)
+        repeated = min([0.0, *values.values()])
         worth = [values.get(t.id, float("-inf")) if t.id in judged else repeated for t in candidates]
         order = sorted(range(len(candidates)), key=lambda i: -worth[i])
         return [candidates[i] for i in order[: self.breadth]]
 
     def _unjudged(self, search: Search, thoughts: Sequence[Thought]) -> Sequence[Thought]:
-        """Those without a value; all of them where a finished one was only compared with others, on another level."""
-        compared = any(search.graph.compared(thought, search.task.critic(self.critic)) for thought in thoughts)
-        return [t for t in thoughts if compared or search.value(t, self.critic) is None]
+        """Those not judged yet; all of them where a finished one was only compared with others, on another level."""
+        name = search.task.critic(self.critic)
+        compared = any(search.graph.compared(thought, name) for thought in thoughts)
+        return [t for t in thoughts if compared or search.graph.score(t, name) is None]

@@ -14,10 +14,12 @@ class Node:
     A node that several parents share keeps one value for all of them, while each `Edge` counts its own visits:
     UCT2 of Childs, Brodeur & Kocsis (2008), right on a graph where a tree's sums would count twice. `draws` counts
     its expansions; once it is `spent` there are no more. `pending` says that a simulation works here just now,
-    `closed` that nothing is left to do at or below it.
+    `judged` that a critic was asked about it, `closed` that nothing is left to do at or below it.
     """
 
-    __slots__ = ("closed", "draws", "edges", "parents", "peak", "pending", "spent", "thought", "total", "visits")
+    __slots__ = (
+        "closed", "draws", "edges", "judged", "parents", "peak", "pending", "spent", "thought", "total", "visits",
+    )  # fmt: skip
 
     def __init__(self, thought: Thought) -> None:
         self.thought = thought
@@ -25,7 +27,7 @@ class Node:
         self.parents: tuple[Node, ...] = ()
         self.visits, self.total, self.peak = 0, 0.0, float("-inf")
         self.draws, self.spent = 0, False
-        self.closed, self.pending = thought.done, False
+        self.closed, self.pending, self.judged = thought.done, False, False
 
     def take(self, n: int, total: float, peak: float) -> None:
         """Count `n` values that sum up to `total`, the greatest of them `peak`."""

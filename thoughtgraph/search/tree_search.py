@@ -115,8 +115,8 @@ class TreeSearch:
     def hang(self, path: list[Node], edges: list[Edge], children: Sequence[Thought]) -> tuple[list[Edge], bool]:
         """Hang children below the end of a path: the edges to what nobody has judged, and whether branches met.
 
-        Where they meet, what is known of the common child is news to this path, once. What the goal has judged, and
-        that in which a search has come to nothing, needs no judgement.
+        Where they meet, what is known of the common child is news to this path, once. What the goal has judged, that
+        in which a search has come to nothing, and what the critic was asked about already, needs no judgement.
         """
         leaf, goal = path[-1], self.search.task.goal
         leaf.draws += 1
@@ -128,7 +128,14 @@ class TreeSearch:
             edge.visits = 1
             backup(path, edges, [self.gamma * edge.child.value(self.backup)], self.gamma)
         open = [e for e in fresh if not (e.child.closed and (goal or e.child.edges is not None))]
-        return [edge for edge in open if not edge.visits], bool(met)
+        return [edge for edge in open if not edge.visits and not edge.child.judged], bool(met)
+
+    async def judge(self, path: Sequence[Node], edges: Sequence[Edge], critic: str) -> list[tuple[Edge, float | None]]:
+        """The values of the children at `edges`, judged as one set, and each once wherever branches meet."""
+        for edge in edges:
+            edge.child.judged = True
+        scores = await self.search.score([edge.child.thought for edge in edges], critic, path=thoughts(path))
+        return [(edge, score.value) for edge, score in zip(edges, scores, strict=True)]
 
     def learn(self, path: Sequence[Node], edges: Sequence[Edge], news: Sequence[tuple[Edge, float | None]]) -> None:
         """Back up the values of children along the path walked. Without one, the walk is a visit without reward.

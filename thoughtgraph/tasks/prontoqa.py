@@ -104,7 +104,8 @@ class World(NamedTuple):
 
 _WORDS = r"[\w'-]+(?: [\w'-]+)*?"
 _ONE = re.compile(rf"(?:each|every) (?P<of>{_WORDS}) is (?P<no>not )?(?P<a>an? )?(?P<what>{_WORDS})", re.IGNORECASE)
-_ALL = re.compile(rf"(?P<of>{_WORDS}) are (?P<no>not )?(?P<what>{_WORDS})", re.IGNORECASE)
+_ALL = re.compile(rf"(?:all )?(?P<of>{_WORDS}) are (?P<no>not )?(?P<what>{_WORDS})", re.IGNORECASE)
+_HISSING = re.compile(r"(?:[^aeiou]us|ss|x|ch|sh)es\Z")
 _FACT = re.compile(rf"(?P<who>[\w'-]+) is (?P<no>not )?(?P<a>an? )?(?P<what>{_WORDS})", re.IGNORECASE)
 
 
@@ -119,7 +120,7 @@ def read(problem: str) -> World:
         raise TaskError(f"{strange[0]!r:.80} is neither a rule nor a fact: expected sentences as in {EXAMPLE}")
     if not (asked and wished and facts and rules):
         raise TaskError(f"the problem {problem!r:.80} lacks a rule, a fact or a query: expected all three, {EXAMPLE}")
-    alike = {rule.of for rule in rules if rule.text.casefold().startswith(f"{rule.of} are ")}
+    alike = {rule.of for rule in rules if rule.text.casefold().removeprefix("all ").startswith(f"{rule.of} are ")}
     return World(tuple(_settled(rule, alike) for rule in rules), tuple(facts), wished)
 
 
@@ -146,9 +147,14 @@ def _settled(rule: Rule, alike: Collection[str]) -> Rule:
 
 
 def singular(words: str) -> str:
-    """One of these: "painted ladies" is "painted lady"; a word that does not end as plurals do stays."""
+    """One of these: "painted ladies" is "painted lady"; a word that does not end as plurals do stays.
+
+    "Wumpuses", of which the authors' own worlds are full, are each a "wumpus".
+    """
     if words.endswith("ies"):
         return f"{words[:-3]}y"
+    if _HISSING.search(words):
+        return words[:-2]
     return words[:-1] if words.endswith("s") and not words.endswith(("ss", "us")) else words
 
 
