@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import TypeAlias
 
 from thoughtgraph.books import Books
@@ -27,59 +27,61 @@ class Acts:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self._ended: dict[tuple[str, str], Acted] = {}
-        self._begun = set[tuple[str, str]]()
-        self._doing: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._ended: dict[str, dict[str, Acted]] = {}
+        self._begun = set[str]()
+        self._doing: dict[str, asyncio.Future[None]] = {}
 
-    def replay(self, records: Sequence[Record]) -> None:
-        """Take over what was written down before."""
+    def replay(self, records: Sequence[Record], done: Container[str] = ()) -> None:
+        """Take over what was written down before; the acts of effects that are `done`, by key, are not needed again."""
         for record in records:
             if isinstance(record, Begun):
-                self._begun.add(("", record.name))
-            elif isinstance(record, Acted):
-                self._ended[record.key, record.name] = record
+                self._begun.add(record.name)
+            elif isinstance(record, Acted) and record.key not in done:
+                self._keep(record)
+
+    def forget(self, key: str) -> None:
+        """An effect is done: nobody will ask for its acts again."""
+        self._ended.pop(key, None)
 
     async def do(self, key: str, name: str, act: Act) -> Json:
         """Do it unless the journal has it. An act that fails is not written down, and is done again."""
-        if (ended := self._ended.get((key, name))) is None:
+        if (ended := self._found(key, name)) is None:
             at = self.books.clock()
             ended = self._write(Acted(key, name, await _done(act, name), "", *self._times(at)))
         return ended.value
 
     async def once(self, name: str, act: Act) -> Json:
         """Do it unless it was ever begun; its failure is its result, for good."""
-        place = ("", name)
-        if place in self._doing:
-            await asyncio.shield(self._doing[place])
-        if place not in self._ended:
-            if place in self._begun:
-                raise Unsure(name)
-            await self._first(place, act)
-        ended = self._ended[place]
+        if name in self._doing:
+            await asyncio.shield(self._doing[name])
+        if self._found("", name) is None and name not in self._begun:
+            await self._first(name, act)
+        if (ended := self._found("", name)) is None:
+            raise Unsure(name)
         if ended.error:
             raise EffectError(f"{name!r} failed, and is not tried again: {ended.error}")
         return ended.value
 
-    async def _first(self, place: tuple[str, str], act: Act) -> None:
-        over = self._doing[place] = asyncio.get_running_loop().create_future()
-        self._begun.add(place)
+    async def _first(self, name: str, act: Act) -> None:
+        over = self._doing[name] = asyncio.get_running_loop().create_future()
+        self._begun.add(name)
         try:
-            self.books.note(Begun(place[1], self.books.clock()))
+            self.books.note(Begun(name, self.books.clock()))
             await self.books.flushed()
-            self._ended[place] = await self._outcome(place, act)
+            await self._outcome(name, act)
             with contextlib.suppress(asyncio.CancelledError):  # it is done: only its record is still on the way
                 await self.books.flushed()
         finally:
-            del self._doing[place]
+            del self._doing[name]
             over.set_result(None)
 
-    async def _outcome(self, place: tuple[str, str], act: Act) -> Acted:
+    async def _outcome(self, name: str, act: Act) -> None:
         at = self.books.clock()
         try:
-            value, error = await _done(act, place[1]), ""
+            value, error = await _done(act, name), ""
         except Exception as failure:  # noqa: BLE001  # what it did before it failed is done
             value, error = None, clean(f"{type(failure).__name__}: {failure}")
-        return self._write(Acted(*place, value, error, *self._times(at)))
+        self._write(Acted("", name, value, error, *self._times(at)))
 
     def _times(self, begun: float) -> tuple[float, float]:
         """How long it took, and when it was."""
@@ -87,9 +89,16 @@ class Acts:
         return now - begun, now
 
     def _write(self, acted: Acted) -> Acted:
+        self._keep(acted)
         self.books.note(acted)
         self.books.commit()
         return acted
+
+    def _keep(self, acted: Acted) -> None:
+        self._ended.setdefault(acted.key, {})[acted.name] = acted
+
+    def _found(self, key: str, name: str) -> Acted | None:
+        return self._ended.get(key, {}).get(name)
 
 
 async def _done(act: Act, name: str) -> Json:
