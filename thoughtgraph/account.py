@@ -85,7 +85,7 @@ class Account:
         )
         return [cast("T", value) for _, value in drawn]
 
-    async def act(self, part: int, name: str, do: Act, *, once: bool) -> Json:
+    async def act(self, part: int, name: str, do: Act, *, once: bool, imagined: Json) -> Json:
         """An act outside of the run; the same name again in one part is another act."""
         if once:
             return await self.calls.acts.once(name, do)
@@ -95,7 +95,8 @@ class Account:
 
     def count(self, name: str, times: int) -> None:
         """Add to what this effect came to."""
-        self.counted[name] += times
+        if times:
+            self.counted[name] += times
 
     def close(self) -> None:
         """The effect has ended: what it left asking in tasks of its own is cancelled, and nothing is spent after it."""

@@ -135,7 +135,7 @@ class Engine:
             records = self.store.records(self.run)
             done = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
             self.books.replay(records, done)
-            self.calls.acts.replay(records)
+            self.calls.acts.replay(records, done)
             self.purse.spent += _local(events, records)
             self.calls.noted = {(e.about, e.model, e.where) for e in events if isinstance(e, Noted)}
             self._pending = replace(resumed, at=self.books.clock())
@@ -318,6 +318,7 @@ class Engine:
         event = self._event(effect, account, result, error, orphan=orphan)
         self._record(event)
         self.books.forget(effect.key)
+        self.calls.acts.forget(effect.key)
         return event
 
     def _count(self, error: str, account: Account) -> None:

@@ -628,10 +628,12 @@ class _Port:
         except Exception:  # noqa: BLE001  # whatever a validator wants that the schema does not say
             raise _Unanswered from None
 
-    async def act(self, part: int, name: str, do: object, *, once: bool) -> Json:
+    async def act(self, part: int, name: str, do: object, *, once: bool, imagined: Json) -> Json:
         """Nothing is done outside for an estimate."""
         self.walk.note(f"{self.effect.name!r} acts outside of the run, and was not asked: its thoughts are imagined.")
-        raise _Unanswered
+        if imagined is None:
+            raise _Unanswered
+        return imagined
 
     def count(self, name: str, times: int) -> None:
         """An estimate counts calls."""

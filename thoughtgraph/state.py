@@ -42,7 +42,9 @@ class Port(Protocol):
         """Up to `n` usable draws as they came."""
         ...
 
-    async def act(self, part: int, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool) -> Json:
+    async def act(
+        self, part: int, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool, imagined: Json
+    ) -> Json:
         """Do something outside of the run, and write down what came of it."""
         ...
 
@@ -205,15 +207,18 @@ class State:
         say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop), "logprobs": logprobs}
         return await self._port.replies(self._part, prompt, prompter, n, model, **say)
 
-    async def act(self, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool = False) -> Json:
+    async def act(
+        self, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool = False, imagined: Json = None
+    ) -> Json:
         """Do something outside of the run, and write down the JSON that came of it: a tool, a simulator, a program.
 
         Where a kill cut this effect short it is performed again, and finds what it had done in the journal. With
         `once`, `name` stands for one act of the whole run, which is never begun twice, whatever happens: its failure
         is final (`EffectError`), and `Unsure` is raised where the run was killed between its beginning and its end.
-        Ask for the same things in the same order: names that repeat within an effect are numbered.
+        Ask for the same things in the same order: names that repeat within an effect are numbered. An estimate does
+        nothing outside: it takes `imagined` for what came of it, or imagines the effect's thoughts if that is None.
         """
-        return await self._port.act(self._part, name, do, once=once)
+        return await self._port.act(self._part, name, do, once=once, imagined=imagined)
 
     def count(self, name: str, times: int = 1) -> None:
         """Count something that this effect did, for the run's `outcomes`: "replayed" steps of an environment, say."""

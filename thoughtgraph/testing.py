@@ -40,7 +40,7 @@ from thoughtgraph.state import State
 from thoughtgraph.store import MemoryStore, Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Json, Passage, Score, Thought
-from thoughtgraph.trace import Event, Expanded, Record, Scored, Sent, Settled, Started, Stopped
+from thoughtgraph.trace import Acted, Begun, Event, Expanded, Record, Scored, Sent, Settled, Started, Stopped
 from thoughtgraph.verbs import ALL, Policy, Search
 
 T = TypeVar("T")
@@ -949,6 +949,8 @@ def _records() -> list[Record]:
     return [
         Sent(0, "0.0", "0", 0, 2, "step", "local:scripted", "mark", "hash", held, 0.5),
         Settled(0, (Reply("short"), Reply("long " * 100, "length")), Usage(2, 1, 3, 4, 0.001), seconds=0.1),
+        Begun("mail", 0.5),
+        Acted("", "mail", {"sent": "long " * 100}, "", 0.25, 0.75),
         Sent(1, "0.0", "1.2", 2, 1, "step", "local:scripted", "mark", "hash", held, 0.5),
         Settled(1, (), held, "timeout", lost=True, estimated=True, seconds=9.0),
     ]

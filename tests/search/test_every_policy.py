@@ -28,8 +28,9 @@ LONG = {
 
 def long_enough(name: str) -> tg.Policy:
     """The policy with room for a chain of DEEP thoughts."""
-    if name == "auto":
-        return parse(f"auto(overrule='tree', tree=mcts(simulations={DEEP + 10}))")
+    inner = f"mcts(simulations={DEEP + 10})"
+    if name in ("auto", "commit"):
+        return parse({"auto": f"auto(overrule='tree', tree={inner})", "commit": f"commit(policy={inner})"}[name])
     known = {field.name for field in fields(parse(name))}
     settings = {field: most for field, most in LONG.items() if field in known}
     settings |= {"m": 1} if "m" in known else {}

@@ -170,3 +170,10 @@ def test_the_policy_that_searches_it_where_nobody_says_commits():
 
 def test_the_tools_are_asked_of_a_world_that_was_not_begun():
     assert acting(3, Outside()).actions["step"].propose.tools == TOOLS  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_an_estimate_acts_nowhere_and_counts_what_deciding_costs():
+    outside = Outside()
+    found = tg.estimate(acting(3, outside), policy="cot(steps=2)", model=Scripted(["never asked"]))
+    assert found.expected.calls >= 1
+    assert not outside.did

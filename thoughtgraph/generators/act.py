@@ -36,6 +36,9 @@ from thoughtgraph.state import State
 from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
 from thoughtgraph.verbs import ALL
 
+FIRST = "(What the environment shows at first.)"
+"""What an estimate takes for it."""
+
 LATER = "(This is not done yet: it happens if this branch is chosen.)"
 
 
@@ -70,7 +73,7 @@ class Act:
     async def __call__(self, state: State, n: int) -> list[Draft]:
         """At most `n` drafts."""
         known = [held(thought)["opening"] for thought in state.path if "opening" in held(thought)]
-        opening = known[0] if known else await state.act("reset", partial(self._reset, state.problem))
+        opening = known[0] if known else await state.act("reset", partial(self._reset, state.problem), imagined=FIRST)
         drafts = self.propose(self._shown(state, opening), n)
         drafts = await drafts if inspect.isawaitable(drafts) else drafts
         first = {} if known else {"opening": opening}
