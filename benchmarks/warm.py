@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ class Pool:
         self._known: dict[str, dict[str, Any]] = {}
         self._free: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
         self._begun: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
         atexit.register(self.close)
 
     async def run(self, source: str, tests: str) -> dict[str, Any]:
@@ -60,28 +62,36 @@ class Pool:
         return self._known[name]
 
     def _ask(self, request: Mapping[str, str]) -> dict[str, Any]:
-        if self._free.empty() and len(self._begun) < self.size:
-            self._begun.append(self._process())
-            self._free.put(self._begun[-1])
-        process = self._free.get()
-        try:
-            assert process.stdin
-            assert process.stdout
+        with self._lock:
             self.runs += 1
+            if self._free.empty() and len(self._begun) < self.size:
+                self._free.put(self._process())
+        process = self._free.get()
+        assert process.stdin
+        assert process.stdout
+        try:
             return asked(request, process.stdin, process.stdout)
+        except (OSError, ValueError) as error:  # it died: another one takes its place
+            process.kill()
+            process = self._process()
+            from thoughtgraph.environment import Broken  # the warm processes do without it
+
+            raise Broken("the process that runs the tests died") from error
         finally:
             self._free.put(process)
 
     def _process(self) -> subprocess.Popen[str]:
         there = {"PATH": os.defpath, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONHASHSEED": "0"}
         words = [sys.executable, __file__]
-        return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=there)
+        self._begun.append(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=there))
+        return self._begun[-1]
 
     def close(self) -> None:
         """End them."""
         for process in self._begun:
             if process.stdin:
-                process.stdin.close()
+                with contextlib.suppress(OSError):  # it is dead already
+                    process.stdin.close()
             process.wait()
         self._begun.clear()
         self._free = queue.SimpleQueue()

@@ -46,6 +46,11 @@ def test_who_does_not_say_what_a_tool_does_to_the_world_is_taken_to_change_it():
     assert Tool("send", "Sends it.").kind == "effect"
 
 
+def test_a_kind_that_there_is_not_is_an_error_and_not_performed_as_if_it_were_harmless():
+    with pytest.raises(tg.TaskError, match="the tool 'send' is of kind 'Effect': expected one of"):
+        Tool("send", "Sends it.", "Effect")  # pyright: ignore[reportArgumentType]
+
+
 def test_arguments_are_checked_by_name():
     assert TOOLS["add"].lacks({"number": 3}) == ""
     assert TOOLS["add"].lacks({"numbr": 3}) == (
@@ -151,6 +156,42 @@ def test_the_latest_snapshot_spares_the_steps_before_it_and_the_beginning():
 def test_a_snapshot_that_nobody_can_restore_is_passed_over():
     path = [ROOT, added(1, "The sum is 4.", snapshot={"sum": 4})]
     assert stood(Outside(restores=False), path) == (4, 1, 0)
+
+
+class Odd:
+    """Observes a tuple, says done in its own way, and cannot be closed."""
+
+    tools = TOOLS
+
+    def reset(self, problem: Any) -> None: ...
+
+    def step(self, tool: str, arguments: Any) -> Step:
+        if tool == "trip":
+            raise OSError("no file \udcff")
+        return Step((1, 2), done=1)  # pyright: ignore[reportArgumentType]
+
+    def close(self) -> None:
+        raise RuntimeError("it cannot be closed")
+
+
+def test_what_is_observed_is_json_so_that_the_same_again_is_the_same():
+    told = asyncio.run(attempted(Odd(), "add", {}))
+    assert told == {"observation": [1, 2], "reward": None, "done": True}
+    assert told["done"] is True
+    assert asyncio.run(attempted(Odd(), "trip", {}))["observation"] == "trip failed: OSError: no file ?"
+
+
+def test_an_environment_that_cannot_be_closed_does_not_hide_what_went_wrong_before():
+    async def stand(error: BaseException | None) -> None:
+        async with standing(Odd, 3, []):
+            if error is not None:
+                raise error
+
+    for error in (asyncio.CancelledError(), tg.TaskError("wrong")):
+        with pytest.raises(type(error)):
+            asyncio.run(stand(error))
+    with pytest.raises(RuntimeError, match="cannot be closed"):
+        asyncio.run(stand(None))
 
 
 def test_a_step_that_failed_fails_again_on_the_way_and_leaves_the_same_state():

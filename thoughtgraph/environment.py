@@ -11,12 +11,12 @@ import inspect
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import Literal, NamedTuple, Protocol, TypeAlias, cast, get_args
 
 from thoughtgraph.errors import TaskError, ThoughtgraphError
-from thoughtgraph.thought import Json, Thought
+from thoughtgraph.thought import Json, Thought, as_json, clean
 
 Kind: TypeAlias = Literal["pure", "idempotent", "effect"]
 """What a tool does to the world: it only reads; it may be done again, to get back to a state; it must not."""
@@ -47,6 +47,10 @@ class Tool:
     kind: Kind = "effect"
     takes: Mapping[str, str] | None = None
     optional: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise TaskError(f"the tool {self.name!r} is of kind {self.kind!r}: expected one of {get_args(Kind)}")
 
     @property
     def signature(self) -> str:
@@ -147,6 +151,11 @@ def rewarded(path: Sequence[Thought]) -> float | None:
     return next((reward for reward in known if reward is not None), None)
 
 
+def calls(path: Sequence[Thought]) -> Json:
+    """The calls on a path, oldest first, as [tool, arguments] each: with the problem, all that led to its end."""
+    return [[call["tool"], call["arguments"]] for call in map(held, path) if "tool" in call]
+
+
 def snapshot(path: Sequence[Thought]) -> Json:
     """The latest snapshot on a path; None if there is none."""
     known = (held(thought).get("snapshot") for thought in reversed(path))
@@ -170,13 +179,20 @@ class Here(NamedTuple):
 
 @asynccontextmanager
 async def opened(world: World) -> AsyncGenerator[Environment]:
-    """A new environment, closed at the end."""
+    """A new environment, closed at the end; where that fails after something else did, the first error is told."""
     environment = world()
     try:
         yield environment
-    finally:
-        if (close := getattr(environment, "close", None)) is not None:
-            await settled(close())
+    except BaseException:
+        with suppress(Exception):
+            await _closed(environment)
+        raise
+    await _closed(environment)
+
+
+async def _closed(environment: Environment) -> None:
+    if (close := getattr(environment, "close", None)) is not None:
+        await settled(close())
 
 
 @asynccontextmanager
@@ -210,7 +226,7 @@ async def attempted(environment: Environment, tool: str, arguments: Arguments) -
     except (Broken, TaskError):
         raise
     except Exception as error:  # noqa: BLE001  # a tool may raise anything
-        told = f"{tool} failed: {type(error).__name__}: {error}"
+        told = clean(f"{tool} failed: {type(error).__name__}: {error}")
         return {"observation": told, "reward": None, "done": False, "failed": True}
 
 
@@ -219,7 +235,8 @@ async def done(environment: Environment, tool: str, arguments: Arguments) -> dic
     step = await settled(environment.step(tool, arguments))
     if not isinstance(step, Step):
         raise TaskError(f"the step {tool!r} returned {step!r:.80}: expected a Step(observation, reward, done)")
-    return {"observation": step.observation, "reward": step.reward, "done": step.done}
+    seen = as_json(step.observation, f"what was observed of {tool!r}")
+    return {"observation": seen, "reward": step.reward, "done": bool(step.done)}
 
 
 async def settled(value: Json) -> Json:

@@ -1,13 +1,15 @@
 """Act and Enact: calls performed and observed, effects that wait, and nothing done again after a kill."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from worlds import TOOLS, Outside, Plan, drafted, run
+from worlds import TOOLS, Abacus, Outside, Plan, drafted, run
 
 import thoughtgraph as tg
 from thoughtgraph.engine import Engine
-from thoughtgraph.environment import observations, quoted
+from thoughtgraph.environment import Broken, Step, observations, quoted
 from thoughtgraph.errors import Unparsable
 from thoughtgraph.generators.act import LATER, Act, Decide, Enact, deciding, decision
 from thoughtgraph.models import Scripted
@@ -118,6 +120,14 @@ def test_an_answer_calls_no_tool_and_stays_as_it_is():
     result, _ = run(acting(Outside(), "= 7"), once)
     assert contents(result) == [{"text": "It is clear.", "answer": "7"}]
     assert result.graph.finals
+
+
+@pytest.mark.parametrize("wrong", [{1, 2}, {1: 2, "number": 3}, float("nan")])
+def test_a_proposal_that_is_no_json_is_an_error_that_says_so(wrong: Any):
+    content = {"tool": "add", "arguments": {"number": wrong}}
+    task = tg.Task(3, {"step": Act(Outside(), lambda state, n: [tg.Draft(content)])})
+    with pytest.raises(tg.TaskError, match=r"a proposal is .* expected JSON data"):
+        run(task, once)
 
 
 @pytest.mark.parametrize("content", ["add 3", {"text": "add 3"}, None, 7])
@@ -251,6 +261,70 @@ def test_steps_that_were_done_again_are_counted_once_whatever_was_cut_short():
         assert finish(Engine(task, policy, store=left, run=RUN).resume()).outcomes == {"replayed": 2}
 
 
+class Loose(Abacus):
+    """An abacus whose adding of 1 breaks while it is out of order, and whose paying then takes its time."""
+
+    order = False
+
+    async def step(self, tool: str, arguments: Mapping) -> Step:
+        if tool == "add" and arguments["number"] in ("1", "9") and not self.order:
+            raise Broken("a bead is loose")
+        told = await super().step(tool, arguments)
+        if tool == "pay" and not self.order:
+            await asyncio.sleep(5)
+        return told
+
+
+def failed_and_repaired(policy: tg.Policy, outside: Outside, *calls: str) -> tg.Result:
+    """A run that fails while beads are loose, and goes on when they are not: other thoughts stand in the places."""
+
+    class Ours(Loose): ...
+
+    async def fail(state: tg.State, n: int) -> list[tg.Draft]:
+        if not Ours.order:
+            await asyncio.sleep(0.02)
+            raise tg.TaskError("out of order")
+        return [tg.Draft("x")]
+
+    def world() -> Ours:
+        return Ours(outside)
+
+    actions = {"step": Act(world, Plan(calls)), "commit": Enact(world), "fail": fail}
+    task, store = tg.Task(3, actions), MemoryStore()
+    with pytest.raises(tg.TaskError, match="out of order"):
+        finish(Engine(task, policy, store=store, run=RUN).start())
+    Ours.order = True
+    return finish(Engine(task, policy, store=store, run=RUN).resume())
+
+
+def test_where_another_thought_stands_in_a_place_its_calls_are_its_own():
+    """3 + 2 + 2 was seen before the failure; afterwards the first thought is 3 + 1."""
+
+    async def policy(search: tg.Search) -> tg.Thought | None:
+        first, *_ = await search.expand(search.root, action="step")
+        await search.expand(first, action="step")
+        await search.expand(first, action="fail")
+        return None
+
+    result = failed_and_repaired(policy, Outside(), "add 1", "add 2", "add 9")
+    told = [[content["arguments"]["number"], content["observation"]] for content in contents(result)[3:6]]
+    assert told == [["1", "The sum is 5."], ["2", "The sum is 6."], ["9", "The sum is 13."]]
+
+
+def test_an_effect_whose_thought_stands_in_another_place_after_a_failure_is_not_begun_again():
+    async def policy(search: tg.Search) -> tg.Thought | None:
+        made = await search.expand(search.root, action="step")
+        ((told,), _) = await search.gather(
+            search.expand(made[-1], action="commit"), search.expand(search.root, action="fail")
+        )
+        return told
+
+    outside = Outside()
+    result = failed_and_repaired(policy, outside, "add 1", "pay Ann")
+    assert outside.paid == ["Ann 3"]
+    assert "(unsure)" in result.answer
+
+
 # -- effects ---------------------------------------------------------------------------------------------------------
 
 
@@ -287,6 +361,19 @@ def test_enacting_the_same_branch_again_finds_that_it_happened():
     result, _ = run(acting(outside, "pay Ann"), policy)
     assert outside.paid == ["Ann 3"]
     assert [content["enacted"][0]["status"] for content in contents(result)[1:]] == ["done"] * 3
+
+
+def test_an_effect_that_happened_is_told_where_the_environment_cannot_be_closed_after_it():
+    class Gone(Abacus):
+        async def close(self) -> None:
+            if "Ann 3" in self.outside.paid:
+                raise ConnectionError("it is gone")
+
+    outside = Outside()
+    actions = {"step": Act(lambda: Gone(outside), Plan(("pay Ann",))), "commit": Enact(lambda: Gone(outside))}
+    result, _ = run(tg.Task(3, actions), follow(0, commit=True))
+    assert outside.paid == ["Ann 3"]
+    assert contents(result)[-1]["enacted"][0]["status"] == "done"
 
 
 def test_an_effect_that_fails_is_told_and_not_tried_again():
@@ -405,6 +492,12 @@ def test_the_call_in_ugly_replies(reply: str):
 def test_what_is_no_single_call_is_not_read(reply: str):
     with pytest.raises(Unparsable):
         decision(reply)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "[" * 800 + "]" * 800])
+def test_arguments_that_are_no_json_are_not_read(number: str):
+    with pytest.raises(Unparsable, match="not finite, or is too deep"):
+        decision(f'{{"tool": "add", "arguments": {{"number": {number}}}}}')
 
 
 def test_a_call_without_arguments_has_none():

@@ -222,3 +222,12 @@ def test_the_best_so_far_is_the_policys_own_word():
     search = tg.Search(tg.Task("x", {"step": lambda state, n: []}), tg.ThoughtGraph(tg.Thought("root", (), "", None)))
     assert Commit(Bare()).answer(search) is search.root
     assert Commit(CoT()).answer(search) is None
+
+
+def test_what_was_committed_within_is_not_committed_again():
+    outside = Outside()
+    result, expansions = run(acting(outside, "pay Ann"), Commit(Commit(ToT(breadth=1, steps=1))))
+    assert outside.paid == ["Ann 3"]
+    assert result.thought is not None
+    assert enacted(result.thought)
+    assert [event.action for event in expansions] == ["step", "commit"]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
+from thoughtgraph.cache import content_key
 from thoughtgraph.environment import (
     Arguments,
     Tool,
     World,
     attempted,
     called,
+    calls,
     described,
     done,
     held,
@@ -27,13 +29,12 @@ from thoughtgraph.environment import (
     standing,
 )
 from thoughtgraph.errors import EffectError, TaskError, Unparsable, Unsure, at_least
-from thoughtgraph.marks import short
 from thoughtgraph.model import Model
 from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
 from thoughtgraph.protocols import Generator
 from thoughtgraph.replies import as_data, spoken
 from thoughtgraph.state import State
-from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
+from thoughtgraph.thought import Draft, Json, Passage, Score, Thought, as_json
 from thoughtgraph.verbs import ALL
 
 FIRST = "(What the environment shows at first.)"
@@ -102,7 +103,7 @@ class Act:
 
     async def _act(self, state: State, draft: Draft, first: Mapping[str, Json]) -> Draft:
         """One draft's call, performed if it may be."""
-        content = named(draft.content)
+        content = named(as_json(draft.content, "a proposal"))
         if draft.done and "tool" not in content:
             return draft
         why, tool, arguments, fault = _call(draft, self.world().tools)
@@ -120,7 +121,7 @@ class Act:
 
     async def _done(self, state: State, tool: Tool, arguments: Arguments) -> dict[str, Json]:
         """Perform a call, or find in the journal that it was, and count what it took to get there."""
-        name = f"{tool.name} {short(json.dumps(arguments, sort_keys=True))}"
+        name = _name(tool.name, state.path, arguments)
         came: dict[str, Json] = await state.act(name, partial(self._step, state, tool, arguments))
         _count(state, **came["took"])
         return {name: value for name, value in came.items() if name != "took"}
@@ -165,20 +166,34 @@ class Enact:
 
     async def _enact(self, state: State, before: Sequence[Thought], thought: Thought) -> dict[str, Json]:
         call = held(thought)
-        name, said = f"{call['tool']} of {thought.id}", {"tool": call["tool"], "arguments": call["arguments"]}
-        async with standing(self.world, state.problem, before) as here:
-            _count(state, replayed=here.replayed, diverged=here.diverged)
-            try:
-                came = await state.act(name, partial(done, here.environment, *said.values()), once=True)
-            except Unsure as error:
-                return {**said, "observation": str(error), "status": "unsure"}
-            except EffectError as error:
-                return {**said, "observation": str(error), "status": "failed"}
-        return {**said, "observation": came["observation"], "reward": came["reward"], "status": "done"}
+        said = {"tool": call["tool"], "arguments": call["arguments"]}
+        name, came = _name(call["tool"], before, call["arguments"]), dict[str, Json]()
+        try:
+            async with standing(self.world, state.problem, before) as here:
+                _count(state, replayed=here.replayed, diverged=here.diverged)
+                came = await self._once(state, name, partial(done, here.environment, *said.values()))
+        except Exception:  # what happened did, also where the environment cannot be closed after it
+            if not came:
+                raise
+        return {**said, **came}
+
+    async def _once(self, state: State, name: str, act: Callable[[], Awaitable[Json]]) -> dict[str, Json]:
+        try:
+            came = await state.act(name, act, once=True)
+        except Unsure as error:
+            return {"observation": str(error), "status": "unsure"}
+        except EffectError as error:
+            return {"observation": str(error), "status": "failed"}
+        return {"observation": came["observation"], "reward": came["reward"], "status": "done"}
 
     def _text(self, told: Sequence[Mapping[str, Json]]) -> str:
         words = [_told(called(e["tool"], e["arguments"], self.most), f"({e['status']})", e, self.most) for e in told]
         return "\n".join(words)
+
+
+def _name(tool: str, path: Sequence[Thought], arguments: Arguments) -> str:
+    """What a call goes by in the journal: by what led to it, for a resume may find another thought in a place."""
+    return f"{tool} {content_key([calls(path), arguments])[:16]}"
 
 
 def _count(state: State, **times: int) -> None:
@@ -259,7 +274,10 @@ def decision(reply: str) -> dict[str, Json]:
     found = as_data(spoken(reply))
     if not isinstance(found, dict):
         raise Unparsable(f"the reply is no JSON object: expected {CALL}")
-    said = cast("dict[str, Json]", found)
+    try:
+        said = cast("dict[str, Json]", as_json(found, "the reply"))
+    except (TaskError, RecursionError):
+        raise Unparsable("the reply holds a number that is not finite, or is too deep") from None
     why = said.get("text", "")
     if not isinstance(why, str) or ("tool" in said) == ("answer" in said):
         raise Unparsable(f"the reply holds {', '.join(said) or 'nothing'}: expected {CALL}, or an answer")

@@ -39,7 +39,7 @@ class Commit:
     async def __call__(self, search: Search) -> Thought | None:
         """Search, then act."""
         chosen: Thought | None = await self.policy(search)
-        if chosen is None or not any(map(pending, search.graph.path(chosen))):
+        if chosen is None or enacted(chosen) or not any(map(pending, search.graph.path(chosen))):
             return chosen
         for _ in range(2):
             if made := await search.expand(chosen, action=self.action, n=1, merge=False):
