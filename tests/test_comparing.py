@@ -857,3 +857,18 @@ def test_a_plot_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(tg.TaskError, match=r"thoughtgraph\[plot\]"):
         found.plot(tmp_path / "plot.svg")
     assert not (tmp_path / "plot.svg").exists()
+
+
+def test_two_processes_that_compare_in_one_store_share_the_work_and_leave_it_whole(tmp_path: Path):
+    code = (
+        "import sys, thoughtgraph as tg\n"
+        "tasks = [tg.tasks.game24(p) for p in ('4 9 10 13', '1 4 8 8', '2 3 4 6', '3 3 8 8')]\n"
+        "over = {'policy': ['tot(breadth=5)', 'mcts']}\n"
+        "print(tg.compare(tasks, over=over, budget=tg.Budget(expansions=20), seeds=2, store=sys.argv[1]).to_json())\n"
+    )
+    call = [sys.executable, "-c", code, str(tmp_path / "runs.db")]
+    both = [subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    again = subprocess.run(call, capture_output=True, text=True, check=True, timeout=60)
+    assert again.stdout == said[0][0] == said[1][0]

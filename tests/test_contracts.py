@@ -110,3 +110,32 @@ def test_a_note_is_kept_where_the_policy_ends_right_after_it():
         search.note("policy", "enough")
 
     assert tg.solve(Toy("open").task, policy=last).notes[0].text == "enough"
+
+
+# -- what is no policy, action or critic ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tg.Task("?", {"reason": 5}), "action 'reason' is 5: expected something that can be called"),
+        (lambda: tg.Task("?", {"step": print}, {"value": "good"}), "critic 'value' is 'good'"),
+        (lambda: tg.solve(task("step"), policy=tg.search.MCTS), r"the class MCTS: make one of it, as in MCTS\(\)"),
+        (lambda: tg.solve(task("step"), policy=tg.search.ToT(action=5)), "action is 5: expected the name of an action"),
+        (lambda: tg.search.Commit(policy=5), "policy is 5: expected a policy"),
+        (lambda: tg.search.BestOfN(n=2.5), "n is 2.5: expected a whole number"),
+        (lambda: tg.search.SelfConsistency(share=3), "share is 3: expected a share of at most 1"),
+    ],
+)
+def test_a_thing_of_the_wrong_kind_is_said_at_once(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_an_answer_that_nobody_could_judge_is_told_as_such():
+    say = lambda state, n: [tg.Draft(word, done=True) for word in ("a", "b")][:n]
+    silent = lambda states: [tg.Score(None)] * len(states)
+    result = tg.solve(tg.Task("?", {"reason": say}, {"value": silent}), policy="best_of_n(n=2)")
+    assert result.answer == "a"
+    assert result.outcomes["abstained"] == 2
+    assert [note.text for note in result.notes] == ["no thought has a value: 'value' abstained or failed each time"]

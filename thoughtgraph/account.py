@@ -14,7 +14,7 @@ from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
 from thoughtgraph.errand import AGAIN, Line, Question
-from thoughtgraph.errors import TaskError, Unparsable
+from thoughtgraph.errors import BudgetExhausted, TaskError, Unparsable
 from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
 from thoughtgraph.outcomes import judge
@@ -47,7 +47,7 @@ class Account:
     """The calls of one effect, and what came of them: the port that its states ask through.
 
     `firsts` are the indices of the first draw, one for each part: effects that ask the same of the same thoughts again
-    want new draws. `where` says in words which thought a part is about.
+    want new draws. `where` says in words which thought a part is about, `at` marks what led to the effect.
     """
 
     calls: Calls
@@ -55,10 +55,13 @@ class Account:
     role: str
     firsts: tuple[int, ...] = (0,)
     where: Callable[[int], str] = str
+    at: Callable[[], str] = str
     counted: Counter[str] = field(default_factory=Counter[str])
     prompters: dict[str, None] = field(default_factory=dict[str, None])
     _questions: list[Question] = field(default_factory=list[Question])
     _asked: Counter[str] = field(default_factory=Counter[str])
+    _here: str = ""
+    _cut: str = ""
     _acted: Counter[str] = field(default_factory=Counter[str])
     _asking: set[asyncio.Task[Any]] = field(default_factory=set["asyncio.Task[Any]"])
     _rngs: dict[int, random.Random] = field(default_factory=dict[int, random.Random])
@@ -85,13 +88,18 @@ class Account:
         )
         return [cast("T", value) for _, value in drawn]
 
-    async def act(self, part: int, name: str, do: Act, *, once: bool, imagined: Json) -> Json:
+    async def act(self, part: int, name: str, do: Act, *, once: bool, imagined: Json, calls: int) -> Json:
         """An act outside of the run; the same name again in one part is another act."""
         if once:
             return await self.calls.acts.once(name, do)
-        numbered = f"{part}.{name}"
+        self._here = self._here or self.at()
+        numbered = f"{part}.{name}.{self._here}"
         self._acted[numbered] += 1
-        return await self.calls.acts.do(self.key, f"{numbered}.{self._acted[numbered]}", do)
+        try:
+            return await self.calls.acts.do(self.key, f"{numbered}.{self._acted[numbered]}", do, calls)
+        except BudgetExhausted as exhausted:
+            self._cut = exhausted.limit
+            raise
 
     def count(self, name: str, times: int) -> None:
         """Add to what this effect came to."""
@@ -112,7 +120,7 @@ class Account:
     @property
     def short(self) -> str:
         """The limit that cut this effect short; "" if none did."""
-        return next((question.short for question in self._questions if question.short), "")
+        return next((question.short for question in self._questions if question.short), self._cut)
 
     @property
     def outcomes(self) -> Counter[str]:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Container, Sequence
 from typing import TypeAlias
 
 from thoughtgraph.books import Books
-from thoughtgraph.errors import EffectError, Unsure
+from thoughtgraph.budget import Usage
+from thoughtgraph.errors import BudgetExhausted, EffectError, Unsure
 from thoughtgraph.thought import Json, as_json, clean
 from thoughtgraph.trace import Acted, Begun, Record
 
@@ -43,11 +44,21 @@ class Acts:
         """An effect is done: nobody will ask for its acts again."""
         self._ended.pop(key, None)
 
-    async def do(self, key: str, name: str, act: Act) -> Json:
-        """Do it unless the journal has it. An act that fails is not written down, and is done again."""
+    @property
+    def unsure(self) -> list[str]:
+        """What was begun, and of which nobody knows whether it happened."""
+        return sorted(self._begun - self._ended.get("", {}).keys())
+
+    async def do(self, key: str, name: str, act: Act, calls: int = 0) -> Json:
+        """Do it unless the journal has it. An act that fails is not written down, and is done again.
+
+        It counts as so many `calls`, before it begins; `BudgetExhausted` where they do not fit.
+        """
         if (ended := self._found(key, name)) is None:
+            if calls and (limit := self.books.purse.spend(Usage(calls))):
+                raise BudgetExhausted(limit)
             at = self.books.clock()
-            ended = self._write(Acted(key, name, await _done(act, name), "", *self._times(at)))
+            ended = self._write(Acted(key, name, await _done(act, name), "", *self._times(at), calls))
         return ended.value
 
     async def once(self, name: str, act: Act) -> Json:

@@ -416,7 +416,7 @@ def begun(
             cache=as_cache(how.get("cache")), recipe=recipe,
         )  # fmt: skip
         created = datetime.now(UTC).isoformat(timespec="microseconds")
-        return _ready(engine, lambda: engine.start(created, __version__), how)
+        return _ready(engine, lambda: engine.start(created, __version__, named=bool(run)), how)
 
 
 def _speakers(task: Task, how: Mapping[str, Any]) -> tuple[Model | None, Mapping[str, Model]]:
@@ -537,6 +537,8 @@ def as_policy(policy: Policy | str | None, task: Task) -> Policy:
     """A policy by its text; the task's own where none is named."""
     if policy is None or isinstance(policy, str):
         return parse(policy or task.policy)
+    if isinstance(policy, type):
+        raise TaskError(f"the policy is the class {policy.__name__}: make one of it, as in {policy.__name__}()")
     if not callable(policy):
         raise TaskError(f"the policy is {policy!r:.80}: expected a policy object, or its text, as in 'mcts(workers=8)'")
     return policy

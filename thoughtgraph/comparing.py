@@ -16,7 +16,7 @@ from thoughtgraph.budget import Budget
 from thoughtgraph.cache import Cache
 from thoughtgraph.comparison import Comparison, Trial
 from thoughtgraph.contracts import marks_of
-from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, Unauthorized, at_least
+from thoughtgraph.errors import InUse, ReplayMismatch, StoreError, TaskError, Unauthorized, at_least
 from thoughtgraph.findings import Layout, findings
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.lineup import Arm, Lineup, Over, Stage, known, lineup
@@ -37,6 +37,9 @@ STREAK = 8
 
 PUZZLES = 3
 """if they are of so many puzzles: a single one that no provider takes is no reason to give up the others."""
+
+WAIT = 0.2
+"""Seconds between two looks at a run that another process owns."""
 
 PATIENCE = 5.0
 """Seconds that runs get to write down where they stand when Ctrl-C comes."""
@@ -281,9 +284,13 @@ class Work:
             await asyncio.sleep(0)  # what is read must not keep others waiting
 
     async def _made(self, job: Job) -> Trial:
-        """Perform a run, or go on with it."""
+        """Perform a run, or go on with it; what another process is at work on is waited for."""
         try:
             result = await self._run(job)()
+        except InUse:
+            await asyncio.sleep(WAIT)
+            self.kept |= {run for run in (self.store.runs() if self.store else ()) if run == job.run}
+            return self._read(job) or await self._made(job)
         except RunFailed as failed:
             self.failing.append(job)
             if isinstance(failed.__cause__, Unauthorized | StoreError) or self._hopeless:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
+import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,8 +17,18 @@ from thoughtgraph.budget import Budget, Purse, Usage
 from thoughtgraph.cache import Cache
 from thoughtgraph.calls import STREAK, Calls
 from thoughtgraph.contracts import check_request, checked_drafts, checked_scores, marks_of
-from thoughtgraph.errors import BudgetExhausted, EffectError, ModelError, ReplayMismatch, StoreError, TaskError
+from thoughtgraph.errors import (
+    BudgetExhausted,
+    EffectError,
+    InUse,
+    ModelError,
+    ReplayMismatch,
+    StoreError,
+    TaskError,
+    Unsure,
+)
 from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.marks import short
 from thoughtgraph.model import Model
 from thoughtgraph.outcomes import FAILURES
 from thoughtgraph.replies import shortened
@@ -29,6 +40,7 @@ from thoughtgraph.store import Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Ito, Json, Score, Thought, as_json, clean
 from thoughtgraph.trace import (
+    Acted,
     Event,
     Expanded,
     Noted,
@@ -84,6 +96,7 @@ class Engine:
         self.outcomes: Counter[str] = Counter()
         self.notes = list[Noted]()
         self._used: dict[str, Ito] = {}
+        self._judged = False
         self._worked = set[str]()
         self._broken: dict[str, EffectError] = {}
         self._streaks: Counter[str] = Counter()
@@ -107,11 +120,13 @@ class Engine:
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
-    async def start(self, created: str = "", version: str = "") -> Result:
-        """Run from the beginning."""
+    async def start(self, created: str = "", version: str = "", *, named: bool = False) -> Result:
+        """Run from the beginning. A `named` run may be there already: its name was not made up for it."""
         check_request(self.task, self.policy, self.model, self.budget, self.models)
         self.store.claim(self.run)
         try:
+            if named and self.run in self.store.runs():
+                raise InUse(f"run {self.run} was begun by somebody else meanwhile: resume it")
             started = Started(
                 self.run, self.root, self.task.name, self.task.x, self.seed, self._marks(), self.budget, self.recipe,
                 created, version,
@@ -129,10 +144,10 @@ class Engine:
         try:
             recorded = standing(self.store.events(self.run))
             self._same(recorded)
-            undone = unanswered(recorded)
+            records = self.store.records(self.run)
+            undone = unanswered(recorded, records)
             resumed = Resumed(self.budget, undone=undone)
             events = standing([*recorded, resumed])[:-1]
-            records = self.store.records(self.run)
             done = {e.key for e in events if isinstance(e, Expanded | Scored) and not e.partial}
             self.books.replay(records, done)
             self.calls.acts.replay(records, done)
@@ -245,7 +260,7 @@ class Engine:
         if limit:
             self._refused.append((effect, limit))
             return
-        account = Account(self.calls, effect.key, effect.name, effect.draws, self._where(effect))
+        account = Account(self.calls, effect.key, effect.name, effect.draws, self._where(effect), self._at(effect))
         work = self._expand if effect.verb == "expand" else self._score
         task = asyncio.get_running_loop().create_task(work(effect, account))
         self._tasks[effect.key] = task
@@ -260,6 +275,15 @@ class Engine:
             return f"{path[-1].id} ({steps})"
 
         return where
+
+    def _at(self, effect: Effect) -> Callable[[], str]:
+        """A short mark of what led to an effect: after an outage its key may come to stand for another one."""
+
+        def at() -> str:
+            paths = [[thought.content for thought in self.graph.path(one)] for one in effect.thoughts]
+            return short(json.dumps([effect.verb, effect.name, paths]))
+
+        return at
 
     def _landed(self, effect: Effect, account: Account, task: asyncio.Task[Any]) -> None:
         del self._tasks[effect.key]
@@ -386,7 +410,8 @@ class Engine:
         if isinstance(event, Expanded) and not event.made and (event.error or FAILURES & set(event.outcomes or ())):
             self.search.failed.update(event.parents)
         if isinstance(event, Scored):
-            self.outcomes["abstained"] += sum(s.value is None and s.status == "abstained" for s in event.scores)
+            self.outcomes["abstained"] += sum(s.value is None and s.status != "failed" for s in event.scores)
+            self._judged |= any(s.value is not None for s in event.scores)
             self._used[event.critic] = getattr(self.task.critics.get(event.critic), "ito", "proxy")
 
     # -- replay --------------------------------------------------------------------------------------------------
@@ -496,9 +521,20 @@ class Engine:
                 self._record(_asked(self._event(effect, account, result, error, orphan=False)))
         self._cut.clear()
 
+    def _warn(self) -> None:
+        """What nobody should have to find out: acts of which nobody knows, and answers that nobody judged."""
+        told = " ".join(note.text for note in self.notes)
+        for name in self.calls.acts.unsure:
+            if name not in told:
+                self.calls.note("unsure", "", str(Unsure(name)), name)
+        if self._used and not self._judged:
+            asked = ", ".join(map(repr, self._used))
+            self.calls.note("critic", "", f"no thought has a value: {asked} abstained or failed each time")
+
     def _finish(self, thought: Thought | None) -> Result:
         with contextlib.suppress(StoreError):
             self._fold_cut()
+            self._warn()
         thought = thought if self._stop is None else self.best()
         if thought is not None and self.task.goal is not None and not self.task.solved(self.graph, thought):
             thought = None
@@ -608,4 +644,5 @@ def _local(events: Sequence[Event], records: Sequence[Record]) -> Usage:
     expansions = sum(isinstance(event, Expanded) for event in done)
     evaluations = sum(len(event.thoughts) for event in done if isinstance(event, Scored))
     seconds = max(item.at for item in (*events, *records))
-    return Usage(seconds=seconds, expansions=expansions, evaluations=evaluations)
+    calls = sum(record.calls for record in records if isinstance(record, Acted))
+    return Usage(calls, seconds=seconds, expansions=expansions, evaluations=evaluations)

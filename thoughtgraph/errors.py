@@ -86,13 +86,22 @@ class StoreError(ThoughtgraphError):
     """The file of runs cannot be used: read-only, full, damaged, of an unknown version, or the run has an owner."""
 
 
+class InUse(StoreError):
+    """A run has another owner at this moment: wait for it to end, or stop that process."""
+
+
 class ReplayMismatch(ThoughtgraphError):
     """A run is resumed with something other than what it was recorded with. Nothing was written."""
 
 
 def at_least(low: float, **values: float | None) -> None:
-    """Raise `ValueError` for the first of `values` under `low` (None passes): how settings check themselves."""
+    """Raise `ValueError` for the first of `values` under `low` (None passes): how settings check themselves.
+
+    What must be at least 1 is a count, and whole.
+    """
     for name, value in values.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (number and value >= low):
             raise ValueError(f"{name} is {value!r}: expected a number of at least {low}")
+        if value is not None and low == 1 and value % 1:
+            raise ValueError(f"{name} is {value!r}: expected a whole number")

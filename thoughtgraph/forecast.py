@@ -628,7 +628,7 @@ class _Port:
         except Exception:  # noqa: BLE001  # whatever a validator wants that the schema does not say
             raise _Unanswered from None
 
-    async def act(self, part: int, name: str, do: object, *, once: bool, imagined: Json) -> Json:
+    async def act(self, part: int, name: str, do: object, *, once: bool, imagined: Json, calls: int) -> Json:
         """Nothing is done outside for an estimate."""
         self.walk.note(f"{self.effect.name!r} acts outside of the run, and was not asked: its thoughts are imagined.")
         if imagined is None:

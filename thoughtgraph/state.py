@@ -43,7 +43,7 @@ class Port(Protocol):
         ...
 
     async def act(
-        self, part: int, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool, imagined: Json
+        self, part: int, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool, imagined: Json, calls: int
     ) -> Json:
         """Do something outside of the run, and write down what came of it."""
         ...
@@ -208,7 +208,13 @@ class State:
         return await self._port.replies(self._part, prompt, prompter, n, model, **say)
 
     async def act(
-        self, name: str, do: Callable[[], Awaitable[Json] | Json], *, once: bool = False, imagined: Json = None
+        self,
+        name: str,
+        do: Callable[[], Awaitable[Json] | Json],
+        *,
+        once: bool = False,
+        imagined: Json = None,
+        calls: int = 0,
     ) -> Json:
         """Do something outside of the run, and write down the JSON that came of it: a tool, a simulator, a program.
 
@@ -217,8 +223,10 @@ class State:
         is final (`EffectError`), and `Unsure` is raised where the run was killed between its beginning and its end.
         Ask for the same things in the same order: names that repeat within an effect are numbered. An estimate does
         nothing outside: it takes `imagined` for what came of it, or imagines the effect's thoughts if that is None.
+        What is paid for elsewhere counts as so many `calls` of the budget, if it is not done `once`: `BudgetExhausted`
+        is raised where they do not fit, and the effect is cut short.
         """
-        return await self._port.act(self._part, name, do, once=once, imagined=imagined)
+        return await self._port.act(self._part, name, do, once=once, imagined=imagined, calls=calls)
 
     def count(self, name: str, times: int = 1) -> None:
         """Count something that this effect did, for the run's `outcomes`: "replayed" steps of an environment, say."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from thoughtgraph.errors import StoreError
+from thoughtgraph.errors import InUse, StoreError
 from thoughtgraph.model import Reply
 from thoughtgraph.thought import Thought, clean
 from thoughtgraph.trace import Event, Expanded, Record, Settled, Started, adapter
@@ -127,7 +127,7 @@ class MemoryStore:
     def claim(self, run: str) -> None:
         """Become the run's one owner."""
         if run in self._owned:
-            raise StoreError(_owned(run, "memory"))
+            raise InUse(_owned(run, "memory"))
         self._owned.add(run)
 
     def release(self, run: str) -> None:
@@ -215,7 +215,7 @@ class SQLiteStore:
             folder.mkdir(exist_ok=True)
             lock.acquire()
         except Timeout:
-            raise StoreError(_owned(run, str(self.path))) from None
+            raise InUse(_owned(run, str(self.path))) from None
         except OSError as error:
             raise StoreError(self._cannot(error)) from error
         self._locks[run] = lock

@@ -67,6 +67,10 @@ class Task:
         as_json(self.start, "the task's start")
         if not self.actions:
             raise TaskError('the task has no action: expected at least one, as in actions={"step": my_generator}')
+        for kind, named in (("action", self.actions), ("critic", self.critics)):
+            for name, thing in named.items():
+                if not callable(thing):
+                    raise TaskError(f"{kind} {name!r} is {thing!r:.80}: expected something that can be called")
         object.__setattr__(self, "x", clean(self.x or as_text(self.problem)))
 
     def action(self, name: str | None) -> str:

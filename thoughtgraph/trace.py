@@ -200,7 +200,7 @@ class Begun:
 class Acted:
     """An act outside of the run ended with this `value`, or with this `error`: found again by (effect key, name).
 
-    `key` is "" for an act that is done once a run. `seconds` is how long it took.
+    `key` is "" for an act that is done once a run. `seconds` is how long it took, `calls` what it counts as.
     """
 
     key: str
@@ -209,6 +209,7 @@ class Acted:
     error: str = ""
     seconds: float = 0.0
     at: float = 0.0
+    calls: int = 0
     kind: Literal["acted"] = "acted"
 
 
@@ -243,14 +244,18 @@ def standing(events: Iterable[Event]) -> list[Event]:
     return kept
 
 
-def unanswered(events: Sequence[Event]) -> tuple[str, ...]:
-    """The last effects of a failed run in which calls were given up, by key, the latest first."""
+def unanswered(events: Sequence[Event], records: Sequence[Record] = ()) -> tuple[str, ...]:
+    """The last effects of a failed run in which calls were given up, by key, the latest first.
+
+    None from before an act was begun that is done once: what led to that has been acted on.
+    """
+    acted = max((record.at for record in records if isinstance(record, Begun)), default=-1.0)
     end, keys = events[-1], list[str]()
     if not isinstance(end, Stopped) or end.reason != "failed":
         return ()
     for event in reversed(events):
         if isinstance(event, Expanded | Scored) and not event.partial:
-            if not (event.outcomes or {}).get("failed"):
+            if not (event.outcomes or {}).get("failed") or event.at <= acted:
                 break
             keys.append(event.key)
     return tuple(keys)

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Coroutine, Generator, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from thoughtgraph.answers import best, candidates
 from thoughtgraph.errors import TaskError
@@ -214,8 +214,13 @@ def family(policy: object) -> list[object]:
 
 
 def _names(policy: object, field: str) -> tuple[str, ...]:
-    value: str | tuple[str, ...] | None = getattr(policy, field, None)
-    return (value,) if isinstance(value, str) else tuple(value or ())
+    value: object = getattr(policy, field, None)
+    names = (value,) if isinstance(value, str) else () if value is None else value
+    if not isinstance(names, tuple | list) or not all(
+        isinstance(name, str) for name in cast("Sequence[object]", names)
+    ):
+        raise TaskError(f"{field} is {value!r:.80}: expected the name of an action or critic of the task")
+    return tuple(cast("Sequence[str]", names))
 
 
 class Policy(Protocol):

@@ -148,3 +148,30 @@ def test_after_a_kill_runs_that_ended_are_taken_from_the_journal_and_only_the_ot
     result = finish(again.resume())
     assert [thought.content for thought in result.graph][1:] == ["word 1", "word 2", "word 4"]
     assert len(ran) == 3 + 1
+
+
+@pytest.mark.parametrize(("budget", "most"), [(tg.Budget(calls=2), 2), (tg.Budget(), 5), (tg.Budget(calls=0), 0)])
+def test_each_run_is_a_call_of_the_budget_and_none_begins_that_does_not_fit(budget, most):
+    ran = []
+
+    async def program(asked: str) -> str:
+        ran.append(asked)
+        return "word"
+
+    result = tg.solve(task(program), policy=BestOfN(n=5), budget=budget)
+    assert len(ran) == result.usage.calls == most
+    assert result.answer == ("word" if most else None)
+    assert result.reason == ("answered" if most == 5 else "budget")
+
+
+def test_runs_that_a_budget_cut_off_are_made_on_resume_and_the_others_are_not_paid_again():
+    ran = []
+
+    async def program(asked: str) -> str:
+        ran.append(asked)
+        return f"word {len(ran)}"
+
+    store = MemoryStore()
+    first = tg.solve(task(program), policy=BestOfN(n=5), budget=tg.Budget(calls=2), store=store)
+    again = tg.resume(first.run, store=store, task=task(program), policy=BestOfN(n=5), budget=tg.Budget(calls=9))
+    assert (len(ran), again.usage.calls, again.reason) == (5, 5, "answered")

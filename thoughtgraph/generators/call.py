@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from thoughtgraph.errors import StoreError, TaskError, at_least
+from thoughtgraph.errors import BudgetExhausted, StoreError, TaskError, at_least
 from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
 from thoughtgraph.state import State
 from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
@@ -24,9 +24,9 @@ class Call:
     """Run `program` as often as thoughts were asked for, side by side; each answer is one finished thought.
 
     It is given what `prompter` makes of the state: the problem, with the thoughts so far and what critics said of
-    them, so that it can be asked to improve. A plain function runs in a thread. Every run is written down as it
-    ends: after a kill, none that ended runs again. What it spends by itself is not in the run's budget: limit the
-    `expansions`. A run that raises counts as "failed" in the outcomes; where all of them raise, the expansion fails.
+    them, so that it can be asked to improve. A plain function runs in a thread. Every run of it counts as a call of the
+    budget, whatever it spends by itself, and is written down as it ends: after a kill, none that ended runs again. A
+    run that raises counts as "failed" in the outcomes; where all of them raise, the expansion fails.
     """
 
     program: Program
@@ -40,13 +40,14 @@ class Call:
         """At most `n` drafts."""
         wanted = self.width if n >= ALL else n
         asked = state.prompt(self.prompter).text
-        runs = (state.act("call", partial(self._run, asked)) for _ in range(wanted))
-        answers = await asyncio.gather(*runs, return_exceptions=True)
+        runs = (state.act("call", partial(self._run, asked), calls=1) for _ in range(wanted))
+        came = await asyncio.gather(*runs, return_exceptions=True)
+        answers = [answer for answer in came if not isinstance(answer, BudgetExhausted)]
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         ends = [
             error for error in errors if isinstance(error, TaskError | StoreError) or not isinstance(error, Exception)
         ]
-        if ends or len(errors) == wanted:
+        if ends or (errors and len(errors) == len(answers)):
             raise [*ends, *errors][0]
         state.count("failed", len(errors))
         return [Draft(answer, done=True) for answer in answers if not isinstance(answer, BaseException)]

@@ -28,6 +28,12 @@ class Commit:
     policy: Any = field(default_factory=MCTS)
     action: str = "commit"
 
+    def __post_init__(self) -> None:
+        if not callable(self.policy):
+            raise ValueError(  # noqa: TRY004  # settings raise one kind of error
+                f"policy is {self.policy!r:.80}: expected a policy, as in policy=mcts(simulations=40)"
+            )
+
     acts: ClassVar[tuple[str, ...]] = ("action",)
     judges: ClassVar[tuple[str, ...]] = ()
 

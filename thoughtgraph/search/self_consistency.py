@@ -38,6 +38,9 @@ class SelfConsistency:
     def __post_init__(self) -> None:
         at_least(1, n=self.n, wave=self.wave, steps=self.steps)
         at_least(0.5, sure=self.sure, share=self.share)
+        for name, value in (("sure", self.sure), ("share", self.share)):
+            if value is not None and value > 1:
+                raise ValueError(f"{name} is {value!r}: expected a share of at most 1")
 
     async def __call__(self, search: Search) -> Thought | None:
         """Sample and count until the vote is decided."""
