@@ -272,16 +272,19 @@ FORM = (  # of an answer that can be found again
 )
 
 
-def think_first(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """Chain of thought where the form has a place for it."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Think it through step by step in `reasoning`, and only then give the `answer`.",
-    )
+def asking(ask: str) -> Prompter:
+    """The prompter that tells the question and what was thought of it so far, and closes with `ask`."""
+
+    def asked(
+        x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
+    ) -> Prompt:
+        return Prompt(passages=quote(passages), problem=x, thoughts=narrate(thoughts, scores), ask=ask)
+
+    return asked
+
+
+think_first = asking("Think it through step by step in `reasoning`, and only then give the `answer`.")
+"""Chain of thought where the form has a place for it."""
 
 
 def as_it_stands(
@@ -291,121 +294,65 @@ def as_it_stands(
     return Prompt(passages=quote(passages), problem=x)
 
 
-def step_by_step(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """Zero-shot chain of thought, with the answer in a place where it is found."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask=f"Let's think step by step. End with {FORM}",
-    )
+step_by_step = asking(f"Let's think step by step. End with {FORM}")
+"""Zero-shot chain of thought, with the answer in a place where it is found."""
 
 
-def next_step(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """One step further, in the light of what was said about the steps so far."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Write the one next step of the reasoning, and stop there. Where the scores or remarks above find a fault, "
-        f"mend it. Only when nothing is left to work out, end with {FORM}",
-    )
+next_step = asking(
+    "Write the one next step of the reasoning, and stop there. Where the scores or remarks above find a fault, "
+    f"mend it. Only when nothing is left to work out, end with {FORM}"
+)
+"""One step further, in the light of what was said about the steps so far."""
 
 
-def different_steps(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """Several ways to go on, each on its line."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Propose up to 5 different next steps of the reasoning: other ways to go on, not the same in other words. "
-        "Write each on one line of its own, and nothing else. Where a step gives the final answer, its line is "
-        '"Answer: ..." with the answer and nothing else.',
-    )
+different_steps = asking(
+    "Propose up to 5 different next steps of the reasoning: other ways to go on, not the same in other words. "
+    "Write each on one line of its own, and nothing else. Where a step gives the final answer, its line is "
+    '"Answer: ..." with the answer and nothing else.'
+)
+"""Several ways to go on, each on its line."""
 
 
-def better(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """A better solution than those that stand there, in the light of what was said about them."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="The solution above may be wrong, and the scores and remarks may say where. Check it, then write a better "
-        f"one, complete in itself, or confirm it if nothing is wrong. End with {FORM}",
-    )
+better = asking(
+    "The solution above may be wrong, and the scores and remarks may say where. Check it, then write a better "
+    f"one, complete in itself, or confirm it if nothing is wrong. End with {FORM}"
+)
+"""A better solution than those that stand there, in the light of what was said about them."""
 
 
-def combined(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """One solution out of several thoughts."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Combine what is right in the thoughts above, and in the passages if there are any, into one solution that "
-        f"is complete in itself. Where they contradict each other, decide, and say why. End with {FORM}",
-    )
+combined = asking(
+    "Combine what is right in the thoughts above, and in the passages if there are any, into one solution that "
+    f"is complete in itself. Where they contradict each other, decide, and say why. End with {FORM}"
+)
+"""One solution out of several thoughts."""
 
 
-def lesson(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """What is to be learned from an attempt that failed (Reflexion; Shinn et al., 2023)."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="This attempt failed, or was judged to be weak. Say in two or three sentences what went wrong, and what to "
-        "do otherwise in the next attempt. Do not solve the problem.",
-    )
+lesson = asking(
+    "This attempt failed, or was judged to be weak. Say in two or three sentences what went wrong, and what to "
+    "do otherwise in the next attempt. Do not solve the problem."
+)
+"""What is to be learned from an attempt that failed (Reflexion; Shinn et al., 2023)."""
 
 
-def part_of_it(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """A sub-question and its answer (A3 of rStar; Qi et al., 2024)."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Ask the one sub-question whose answer helps most to go on from here, and answer it, in a few sentences. "
-        "Do not answer the whole question yet.",
-    )
+part_of_it = asking(
+    "Ask the one sub-question whose answer helps most to go on from here, and answer it, in a few sentences. "
+    "Do not answer the whole question yet."
+)
+"""A sub-question and its answer (A3 of rStar; Qi et al., 2024)."""
 
 
-def once_more(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """The last sub-question, answered again (A4 of rStar)."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Answer the last sub-question above again, from the beginning and with more care: repeat the sub-question, "
-        "work it out step by step, and say what it comes to. Do not answer the whole question yet.",
-    )
+once_more = asking(
+    "Answer the last sub-question above again, from the beginning and with more care: repeat the sub-question, "
+    "work it out step by step, and say what it comes to. Do not answer the whole question yet."
+)
+"""The last sub-question, answered again (A4 of rStar)."""
 
 
-def other_words(
-    x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-) -> Prompt:
-    """The question in other words (A5 of rStar)."""
-    return Prompt(
-        passages=quote(passages),
-        problem=x,
-        thoughts=narrate(thoughts, scores),
-        ask="Say the question in other words: list every condition that it gives, one a line, and then what is asked. "
-        "Leave nothing out, add nothing, and do not answer it.",
-    )
+other_words = asking(
+    "Say the question in other words: list every condition that it gives, one a line, and then what is asked. "
+    "Leave nothing out, add nothing, and do not answer it."
+)
+"""The question in other words (A5 of rStar)."""
 
 
 def to_the_end(
