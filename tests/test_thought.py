@@ -1,6 +1,7 @@
 """Thoughts, drafts, scores and JSON contents."""
 
 import dataclasses
+import json
 
 import pytest
 
@@ -59,3 +60,10 @@ def test_what_is_not_json_is_an_error_that_says_what_to_do(value):
 def test_half_a_character_pair_becomes_a_sign_that_can_be_stored():
     assert clean("half \ud83e pair \N{DUCK}") == "half ? pair \N{DUCK}"
     assert as_json({"\udfff": ["\ud800"]}, "it") == {"?": ["?"]}
+
+
+def test_what_is_nested_too_deep_to_be_stored_is_refused():
+    nest = lambda deep: json.loads("[" * deep + "1" + "]" * deep)
+    assert as_json(nest(100), "it") == nest(100)
+    with pytest.raises(TaskError, match="it is nested more than 100 deep"):
+        as_json(nest(101), "it")

@@ -121,16 +121,22 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def as_json(value: Json, what: str) -> Json:
-    """`value` as plain JSON data, tuples as lists; `TaskError` naming `what` where it is not JSON."""
+DEEPEST = 100
+"""So many lists and dicts within each other are stored and read again; some readers of JSON stop at 200."""
+
+
+def as_json(value: Json, what: str, deep: int = DEEPEST) -> Json:
+    """`value` as plain JSON data, tuples as lists; `TaskError` naming `what` where it is none, or nested too deep."""
     if type(value) in PLAIN:
         return clean(value) if type(value) is str else value
     if isinstance(value, float) and math.isfinite(value):
         return value
+    if not deep:
+        raise TaskError(f"{what} is nested more than {DEEPEST} deep: expected JSON data that can be stored")
     if isinstance(value, list | tuple):
-        return [as_json(item, what) for item in cast("list[Json]", value)]
+        return [as_json(item, what, deep - 1) for item in cast("list[Json]", value)]
     if isinstance(value, dict) and all(isinstance(key, str) for key in cast("dict[Json, Json]", value)):
-        return {clean(key): as_json(item, what) for key, item in cast("dict[str, Json]", value).items()}
+        return {clean(key): as_json(item, what, deep - 1) for key, item in cast("dict[str, Json]", value).items()}
     found = cast("object", value)
     raise TaskError(
         f"{what} is {found!r:.80} ({type(found).__name__}): expected JSON data (None, bool, int, finite float, str, "
