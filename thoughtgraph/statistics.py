@@ -54,8 +54,9 @@ def interval(grid: Grid) -> Interval | None:
     mean = fsum(sums) / sum(counts)
     if len(sums) == 1:
         return Interval(mean)
-    import numpy as np
+    import numpy
 
+    np: Any = numpy  # its types are not known alike in all of its versions
     drawn = _drawn(len(sums))
     low, high = np.percentile((drawn @ np.array(sums)) / (drawn @ np.array(counts)), [TAIL, 100 - TAIL])
     return Interval(mean, round(float(low), 12), round(float(high), 12))  # what is 0 but for rounding is 0
