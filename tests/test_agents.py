@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -160,9 +161,11 @@ class Worker:
 
 @pytest.mark.slow
 def test_twenty_kills_and_no_effect_happens_twice(desk: Desk, tmp_path: Path):
-    """Five runs: each is killed at random moments, and every second one in the middle of its effect as well."""
+    """Each run is killed at random moments, every second one in the middle of its effect as well: twenty in all."""
     rng, kills, struck = random.Random(11), 0, set[str]()
-    for number in range(5):
+    for number in count():
+        if kills >= 20:
+            break
         run = f"run{number}"
         for _ in range(4 if number % 2 == 0 else 3):
             worker = Worker(tmp_path, run, desk)
@@ -187,7 +190,6 @@ def test_twenty_kills_and_no_effect_happens_twice(desk: Desk, tmp_path: Path):
             assert desk.got[run] == 1
             assert "(done)" in told["answer"]
             assert "taken: badcab" in told["answer"]
-    assert kills >= 18, "they are to hit processes at work"
     assert struck
     assert all(desk.got[run] == 1 for run in struck)
     acts_happened_as_the_journal_has_it(tmp_path, kills)
