@@ -23,17 +23,30 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "marks", "replies", "thought", "environment", "prompt", "graph", "model", "retry", "pace",
+    "version", "errors", "statistics", "marks", "replies", "thought", "environment", "prompt", "graph", "model", "retry", "pace",
     "deadline",
     "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
     "trace", "result", "store", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
     "expressions", "forecast", "api", "picking",
-    "statistics", "comparison", "findings", "lineup", "comparing",
+    "comparison", "findings", "lineup", "comparing",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
-ROOMS = ("search", "critics", "generators", "retrieval", "models")
+ROOMS = ("search", "critics", "learning", "generators", "retrieval", "models")
 ASSEMBLIES = ("tasks", "recipes")
-DOORS = ("__init__", "__main__", "cli", "cli_compare", "demo", "doctor", "options", "render", "testing")
+DOORS = (
+    "__init__",
+    "__main__",
+    "cli",
+    "cli_audit",
+    "cli_compare",
+    "cli_learning",
+    "demo",
+    "doctor",
+    "options",
+    "render",
+    "terminal",
+    "testing",
+)
 
 # Who may import what. A name is a file of the package or a room with all its files; a room may import itself.
 LAW: dict[str, set[str]] = {
@@ -53,8 +66,8 @@ LAZY = {"api", "comparing", "expressions", "__init__"}
 
 # What `import thoughtgraph` must not load.
 HEAVY = {
-    "aiohttp", "anthropic", "litellm", "matplotlib", "networkx", "numpy", "openai", "rich",
-    "sentence_transformers", "sklearn", "tenacity", "torch", "typer",
+    "aiohttp", "anthropic", "datasets", "lightgbm", "litellm", "matplotlib", "networkx", "numpy", "openai", "rich",
+    "scipy", "sentence_transformers", "sklearn", "tenacity", "torch", "transformers", "trl", "typer",
 }  # fmt: skip
 
 

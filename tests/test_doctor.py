@@ -115,7 +115,7 @@ def test_what_is_missing_is_told_in_a_sentence_with_what_is_done_instead():
         "n: one request a draw, side by side, each draw booked",
         "temperature: not sent; draws differ by the model's own sampling, and prompts ask for different ones",
         "schema: the prompt asks for JSON, which is checked, with one repair",
-        "logprobs: none; no critic needs them",
+        "logprobs: none; a critic that reads them, as Expected, draws samples or refuses",
         "seed: not sent",
     ):
         assert f"\n{line}" in said
@@ -207,7 +207,7 @@ async def test_every_call_is_bounded_and_carries_one_setting():
     assert all(16 <= body["max_tokens"] <= 64 for body in place.bodies)
     known = {"model", "messages", "max_tokens"}
     assert [sorted(body.keys() - known) for body in place.bodies] == [
-        [], ["n"], ["temperature"], ["temperature"], ["seed"], ["logprobs"], ["response_format"], ["stop"], [], [], [],
+        [], ["n"], ["temperature"], ["temperature"], ["seed"], ["logprobs", "top_logprobs"], ["response_format"], ["stop"], [], [], [],
     ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from thoughtgraph.version import __version__
 
 if TYPE_CHECKING:
-    from thoughtgraph import answers, critics, generators, models, retrieval, search, tasks
+    from thoughtgraph import answers, critics, generators, learning, models, recipes, retrieval, search, tasks
     from thoughtgraph.api import Interrupted, Update, aresume, asolve, estimate, resume, solve, stream
     from thoughtgraph.budget import Budget, Usage
     from thoughtgraph.cache import Cache
@@ -32,10 +32,30 @@ if TYPE_CHECKING:
         Unsure,
     )
     from thoughtgraph.graph import ThoughtGraph
+    from thoughtgraph.learning.export import export
+    from thoughtgraph.learning.features import Example, Feature
+    from thoughtgraph.learning.files import load_critic
+    from thoughtgraph.learning.labels import rows_of
+    from thoughtgraph.learning.learned import Learned
+    from thoughtgraph.learning.rows import (
+        Demonstration,
+        Outcome,
+        Preference,
+        Response,
+        StepTrace,
+        read_rows,
+        write_rows,
+    )
+    from thoughtgraph.learning.training import Training, train_critic
     from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request, Schema
     from thoughtgraph.picking import apick, pick
     from thoughtgraph.prompt import Image, Message, Prompt, Prompter, narrate, quote
     from thoughtgraph.protocols import Critic, Generator
+    from thoughtgraph.recipes.audit import aaudit, audit
+    from thoughtgraph.recipes.audit_report import Report
+    from thoughtgraph.recipes.finetune import finetune
+    from thoughtgraph.recipes.improve import Improvement, aimprove, improve
+    from thoughtgraph.recipes.judging import Tuned, atune_judge, tune_judge
     from thoughtgraph.result import Result, RunFailed
     from thoughtgraph.retry import Retry
     from thoughtgraph.state import State
@@ -58,10 +78,24 @@ _HOMES = {
         "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported", "Unsure",
     ),
     "graph": ("ThoughtGraph",),
+    "learning.export": ("export",),
+    "learning.features": ("Example", "Feature"),
+    "learning.labels": ("rows_of",),
+    "learning.files": ("load_critic",),
+    "learning.learned": ("Learned",),
+    "learning.rows": (
+        "Demonstration", "Outcome", "Preference", "Response", "StepTrace", "read_rows", "write_rows",
+    ),
+    "learning.training": ("Training", "train_critic"),
     "model": ("Capabilities", "Completion", "Model", "Price", "Reply", "Request", "Schema"),
     "picking": ("apick", "pick"),
     "prompt": ("Image", "Message", "Prompt", "Prompter", "narrate", "quote"),
     "protocols": ("Critic", "Generator"),
+    "recipes.audit": ("aaudit", "audit"),
+    "recipes.audit_report": ("Report",),
+    "recipes.finetune": ("finetune",),
+    "recipes.improve": ("Improvement", "aimprove", "improve"),
+    "recipes.judging": ("Tuned", "atune_judge", "tune_judge"),
     "result": ("Result", "RunFailed"),
     "retry": ("Retry",),
     "state": ("State",),
@@ -72,7 +106,7 @@ _HOMES = {
     "thought": ("Draft", "Passage", "Score", "Thought"),
     "verbs": ("ALL", "Policy", "Search"),
 }  # fmt: skip
-_ROOMS = ("answers", "critics", "generators", "models", "retrieval", "search", "tasks")
+_ROOMS = ("answers", "critics", "generators", "learning", "models", "recipes", "retrieval", "search", "tasks")
 _WHERE = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -85,24 +119,33 @@ __all__ = [
     "Comparison",
     "Completion",
     "Critic",
+    "Demonstration",
     "Draft",
     "EffectError",
     "Environment",
+    "Example",
+    "Feature",
     "Generator",
     "Image",
+    "Improvement",
     "Interrupted",
+    "Learned",
     "MemoryStore",
     "Message",
     "Model",
     "ModelError",
+    "Outcome",
     "Passage",
     "Policy",
+    "Preference",
     "Price",
     "Prompt",
     "Prompter",
     "ReplayMismatch",
     "Reply",
+    "Report",
     "Request",
+    "Response",
     "Result",
     "Retry",
     "RunFailed",
@@ -112,6 +155,7 @@ __all__ = [
     "Search",
     "State",
     "Step",
+    "StepTrace",
     "Stepper",
     "Store",
     "StoreError",
@@ -121,7 +165,9 @@ __all__ = [
     "ThoughtGraph",
     "ThoughtgraphError",
     "Tool",
+    "Training",
     "Trial",
+    "Tuned",
     "Unauthorized",
     "Unavailable",
     "Unparsable",
@@ -130,26 +176,41 @@ __all__ = [
     "Update",
     "Usage",
     "__version__",
+    "aaudit",
     "acompare",
+    "aimprove",
     "answers",
     "apick",
     "aresume",
     "asolve",
+    "atune_judge",
+    "audit",
     "compare",
     "critics",
     "estimate",
+    "export",
+    "finetune",
     "generators",
+    "improve",
+    "learning",
+    "load_critic",
     "models",
     "narrate",
     "pick",
     "question",
     "quote",
+    "read_rows",
+    "recipes",
     "resume",
     "retrieval",
+    "rows_of",
     "search",
     "solve",
     "stream",
     "tasks",
+    "train_critic",
+    "tune_judge",
+    "write_rows",
 ]
 
 

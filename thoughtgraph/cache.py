@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from thoughtgraph.errors import StoreError, at_least
-from thoughtgraph.model import Reply
+from thoughtgraph.model import Logprobs, Reply
 from thoughtgraph.thought import Json, clean
 
 Place: TypeAlias = tuple[str, int]
@@ -474,14 +474,19 @@ def _foreign(path: Path) -> str:
 
 
 def _body(reply: Reply) -> str:
-    return clean(json.dumps([reply.text, reply.finish, reply.logprobs], ensure_ascii=False))
+    told = [reply.text, reply.finish, reply.logprobs, *([reply.top] if reply.top else [])]
+    return clean(json.dumps(told, ensure_ascii=False))
 
 
 def _reply(body: str) -> Reply:
-    text, finish, logprobs = json.loads(body)
+    text, finish, logprobs, *more = json.loads(body)
     if not isinstance(text, str) or not isinstance(finish, str):
         raise TypeError(f"expected [text, finish, logprobs], found {body:.40}")
-    return Reply(text, finish, tuple((str(token), float(logprob)) for token, logprob in logprobs))
+    return Reply(text, finish, _pairs(logprobs), tuple(map(_pairs, more[0])) if more else ())
+
+
+def _pairs(said: list[tuple[object, float]]) -> Logprobs:
+    return tuple((str(token), float(logprob)) for token, logprob in said)
 
 
 def _flight() -> Future[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import isnan
 from typing import Any
 
 from thoughtgraph.acts import Acts
@@ -21,7 +22,7 @@ from thoughtgraph.errand import Errand, Line, Question
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported
 from thoughtgraph.fit import cut_at, fitted
 from thoughtgraph.marks import mark, short
-from thoughtgraph.model import Completion, Model, Reply
+from thoughtgraph.model import Completion, Logprobs, Model, Reply
 from thoughtgraph.outcomes import cut
 from thoughtgraph.retry import Retry
 from thoughtgraph.store import Store
@@ -300,9 +301,13 @@ def _kept(reply: Reply, question: Question) -> Reply:
     stop = () if question.request.stop else question.wanted.stop
     text = clean(reply.text)
     if text is not reply.text or not reply.finish.isascii() or reply.logprobs:
-        said = tuple((clean(token), max(LEAST, min(0.0, value))) for token, value in reply.logprobs)
-        reply = Reply(text, clean(reply.finish), said)
+        reply = Reply(text, clean(reply.finish), _likely(reply.logprobs), tuple(map(_likely, reply.top)))
     return cut_at(reply, stop) if stop else reply
+
+
+def _likely(said: Logprobs) -> Logprobs:
+    """Log-probabilities that can be stored; one that is no number is no certainty either."""
+    return tuple((clean(token), LEAST if isnan(value) else max(LEAST, min(0.0, value))) for token, value in said)
 
 
 def _placed(error: ModelError, question: Question) -> ModelError:

@@ -7,33 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 
 from thoughtgraph import options
 from thoughtgraph.api import Interrupted, Update, estimate, resume, solve
-from thoughtgraph.budget import Budget
 from thoughtgraph.cli_compare import Counted, described, problems
+from thoughtgraph.cli_learning import learning
 from thoughtgraph.comparing import compare
 from thoughtgraph.comparison import plottable
-from thoughtgraph.errors import ReplayMismatch, StoreError, TaskError, ThoughtgraphError
-from thoughtgraph.model import Price
+from thoughtgraph.errors import TaskError, ThoughtgraphError
 from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, tree, whole
 from thoughtgraph.result import Result, RunFailed
-from thoughtgraph.retry import Retry
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
 from thoughtgraph.tasks import NAMES, build
+from thoughtgraph.terminal import aside, budget_of, heard, line, own_store, paying, refuse, show, where_of, write
 from thoughtgraph.trace import Event, Ledger, Noted, Started, Stopped, graph_of, ledger_of
 from thoughtgraph.version import __version__
 
@@ -43,7 +41,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-aside = Console(stderr=True)
 
 
 @app.command("solve")
@@ -71,8 +68,8 @@ def solve_command(
     as_json: options.Json = False,
 ) -> None:
     """Solve a problem: a question in text with a model, or a task that ships with thoughtgraph."""
-    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where, paid = _where(store, no_store or dry_run), _paying(model_for, price, attempts, cache, no_cache)
+    budget = budget_of(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where, paid = where_of(store, no_store or dry_run), paying(model_for, price, attempts, cache, no_cache)
     if dry_run:
         made = partial(_task, task, sys.stdin.read() if problem == "-" else problem, model)
         how = {"policy": policy, "model": model, "base_url": base_url, "budget": budget, "seed": seed, "merge": merge}
@@ -107,8 +104,8 @@ def estimate_command(
     as_json: options.Json = False,
 ) -> None:
     """Say what a run would cost, at least, likely and at most. Nothing is called."""
-    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    paid = _paying(model_for, price, None, None, no_cache=True)
+    budget = budget_of(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    paid = paying(model_for, price, None, None, no_cache=True)
     made = partial(_task, task, sys.stdin.read() if problem == "-" else problem, model)
     how = {"policy": policy, "model": model, "base_url": base_url, "budget": budget, "seed": seed}
     _foresee(made, {**how, **paid}, as_json)
@@ -142,8 +139,8 @@ def compare_command(
     as_json: options.Json = False,
 ) -> None:
     """Compare policies, models and numbers of draws, each run within the same budget; once stopped, it can go on."""
-    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where, paid = _where(store, no_store), _paying(model_for, price, attempts, cache, no_cache)
+    budget = budget_of(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where, paid = where_of(store, no_store), paying(model_for, price, attempts, cache, no_cache)
     over = {name: named for name, named in (("policy", policy), ("model", model), ("L", draws)) if named}
     try:
         if plot is not None:
@@ -156,7 +153,7 @@ def compare_command(
                 tasks, over=over, budget=budget, seeds=seeds, baselines=baselines, split=split, workers=workers,
                 store=where, base_url=base_url, on_run=counted, **paid,
             )  # fmt: skip
-        _write(_line(found.to_json()) if as_json else harmless(f"{found}\n"))
+        write(line(found.to_json()) if as_json else harmless(f"{found}\n"))
         if plot is not None:
             found.plot(plot)
         if not any(cell.runs for cell in found.cells):
@@ -165,7 +162,7 @@ def compare_command(
         aside.print(whole(str(stopped)), soft_wrap=True)
         raise typer.Exit(130) from None
     except (ThoughtgraphError, ValueError, OSError) as error:
-        _refuse(error)
+        refuse(error)
 
 
 @app.command("policies")
@@ -177,12 +174,12 @@ def policies_command(
     try:
         found = described(name)
     except ValueError as error:
-        _refuse(error)
+        refuse(error)
     if as_json:
         entries = [asdict(entry) for entry in found]
-        _write(_line(entries[0] if name else entries))
+        write(line(entries[0] if name else entries))
     else:
-        _write("\n\n".join(f"{e.signature}\n  {e.says}\n  Cost: {e.cost or 'not said'}" for e in found) + "\n")
+        write("\n\n".join(f"{e.signature}\n  {e.says}\n  Cost: {e.cost or 'not said'}" for e in found) + "\n")
 
 
 @app.command("resume")
@@ -205,8 +202,8 @@ def resume_command(
     as_json: options.Json = False,
 ) -> None:
     """Go on with a run where it stopped; what is recorded is not paid again. A budget is the new total."""
-    budget = _budget(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
-    where, paid = _where(store, no_store=False), _paying(model_for, price, attempts, cache, no_cache)
+    budget = budget_of(budget_usd, budget_calls, budget_tokens, budget_seconds, budget_expansions)
+    where, paid = where_of(store, no_store=False), paying(model_for, price, attempts, cache, no_cache)
     _show_run(
         lambda watch: resume(
             run, store=where or "", budget=budget, policy=policy, model=model, base_url=base_url, on_event=watch, **paid
@@ -225,13 +222,13 @@ def show_command(
 ) -> None:
     """Show a recorded run: its tree, its answer, its books. Nothing is called."""
     try:
-        with contextlib.closing(SQLiteStore(store or _own(), read_only=True)) as kept:
+        with contextlib.closing(SQLiteStore(store or own_store(), read_only=True)) as kept:
             if run is None:
                 _list([(name, kept.ends(name)) for name in kept.runs()], as_json)
             else:
                 _show(run, kept.events(run), ledger_of(kept.records(run)), most, as_json)
     except (ThoughtgraphError, ValueError) as error:
-        _refuse(error)
+        refuse(error)
 
 
 @app.command("demo")
@@ -239,7 +236,7 @@ def demo_command(as_json: options.Json = False) -> None:
     """Solve a few puzzles offline with three policies side by side, and show what each paid."""
     from thoughtgraph.demo import demo
 
-    with _heard():
+    with heard():
         demo(Console(), as_json=as_json)
 
 
@@ -259,16 +256,19 @@ def doctor_command(
     try:
         told = examine(model or [], base_url, ask=probe, tell=tell)
     except (ThoughtgraphError, ValueError, KeyboardInterrupt) as error:
-        _refuse(error)
-    _write(_line(told.to_json())) if as_json else _print(*told.shown())
+        refuse(error)
+    write(line(told.to_json())) if as_json else show(*told.shown())
     raise typer.Exit(0 if told.well else 1)
+
+
+app.add_typer(learning)
 
 
 @app.callback(invoke_without_command=True)
 def top(version: Annotated[bool, typer.Option("--version", help="the version, and nothing else")] = False) -> None:
     """Think in graphs."""
     if version:
-        _write(f"{__version__}\n")
+        write(f"{__version__}\n")
         raise typer.Exit
 
 
@@ -279,43 +279,8 @@ def main() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     if isinstance(out := cast("object", sys.stdout), io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")  # an answer is paid for: no terminal's alphabet may lose it
-    with _heard():
+    with heard():
         app()
-
-
-# -- standard output ---------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _heard() -> Generator[None, None, None]:
-    """Whoever reads the output may hang up early, as `head` does: then there is nothing more to say, and no error."""
-    try:
-        try:
-            yield
-        finally:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):  # what is still buffered would fail once more when Python ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(141) from None
-
-
-def _write(text: str) -> None:
-    with _heard():
-        sys.stdout.write(text)
-
-
-def _print(*things: RenderableType) -> None:
-    """For people. Nothing from a run reaches this as a plain text, in which brackets would be markup."""
-    console = Console()
-    with console.capture() as caught:  # so that a reader's end meets `_write`
-        for thing in things:
-            console.print(thing)
-    _write(caught.get())
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value) + "\n"
 
 
 # -- the commands' common parts ----------------------------------------------------------------------------------
@@ -332,7 +297,7 @@ def _show_run(run: Callable[[Callable[[Update], None]], Result], where: str | No
     except RunFailed as failed:
         result, failure = failed.result, str(failed)
     except (ThoughtgraphError, ValueError, KeyboardInterrupt) as error:
-        _refuse(error)
+        refuse(error)
     _tell(result, where, as_json)
     if failure:  # after the result: nothing that happens to standard error may keep that back
         aside.print(whole(failure), style="red", soft_wrap=True)
@@ -344,95 +309,18 @@ def _foresee(made: Callable[[], Task], how: Mapping[str, Any], as_json: bool) ->
     try:
         found = estimate(made(), **how)
     except (ThoughtgraphError, ValueError) as error:
-        _refuse(error)
-    _write(_line(found.to_json()) if as_json else f"{found}\n")
+        refuse(error)
+    write(line(found.to_json()) if as_json else f"{found}\n")
 
 
 def _tell(result: Result, where: str | None, as_json: bool) -> None:
     if as_json:
-        _write(_line(result.to_json()))
+        write(line(result.to_json()))
     elif result.answer is not None:
         answer = answer_text(result.answer)
-        _write((harmless(answer) if sys.stdout.isatty() else answer) + "\n")
+        write((harmless(answer) if sys.stdout.isatty() else answer) + "\n")
     if not as_json or result.reason == "cancelled":
         report(aside, result, where)
-
-
-def _refuse(error: BaseException) -> NoReturn:
-    """A usage error in one line of red."""
-    if isinstance(error, KeyboardInterrupt):
-        raise typer.Exit(130)
-    aside.print(whole(str(error)), style="red", soft_wrap=True)
-    for note in getattr(error, "__notes__", ()):
-        aside.print(whole(note), soft_wrap=True)
-    known = isinstance(error, TaskError | StoreError | ReplayMismatch | ValueError)
-    raise typer.Exit(2 if known else 1) from None
-
-
-def _budget(
-    usd: float | None, calls: int | None, tokens: int | None, seconds: float | None, expansions: int | None
-) -> Budget | None:
-    if usd is calls is tokens is seconds is expansions is None:
-        return None
-    try:
-        return Budget(usd=usd, calls=calls, tokens=tokens, seconds=seconds, expansions=expansions)
-    except ValueError as error:
-        _refuse(error)
-
-
-def _paying(
-    model_for: Sequence[str] | None, price: str | None, attempts: int | None, cache: Path | None, no_cache: bool
-) -> options.Paying:
-    """What the options say about models and money."""
-    try:
-        return {
-            "models": dict(map(_role, model_for or ())) or None,
-            "price": None if price is None else _price(price),
-            "retry": Retry(attempts) if attempts is not None else None,
-            "cache": False if no_cache else cache,
-        }
-    except ValueError as error:
-        _refuse(error)
-
-
-def _role(text: str) -> tuple[str, str]:
-    role, _, model = text.partition("=")
-    if not role or not model:
-        raise TaskError(f"--model-for is {text!r}: expected ROLE=MODEL, as in value=openai:gpt-5-mini")
-    return role, model
-
-
-def _price(text: str) -> Price:
-    try:
-        rates = [float(number) for number in text.split(",")]
-        if not 2 <= len(rates) <= 4:
-            raise ValueError(len(rates))
-        return Price(*rates)
-    except ValueError:
-        raise TaskError(
-            f"--price is {text!r}: expected dollars per million tokens in and out (and of cached ones read and "
-            "written), as in 0.25,2"
-        ) from None
-
-
-def _where(store: Path | None, no_store: bool) -> str | None:
-    if no_store:
-        return None
-    if store is not None:
-        return str(store)
-    own = _own()
-    try:
-        own.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _refuse(StoreError(f"{own.parent} cannot be made ({error}): name a file with --store, or use --no-store"))
-    return str(own)
-
-
-def _own() -> Path:
-    """The user's own file of runs."""
-    from platformdirs import user_data_path
-
-    return user_data_path("thoughtgraph", appauthor=False) / "runs.db"
 
 
 def _task(name: str, problem: str, model: str | None) -> Task:
@@ -449,14 +337,14 @@ OPEN = "in progress or interrupted"
 def _list(runs: list[tuple[str, tuple[Event, Event]]], as_json: bool) -> None:
     rows = [_row(run, *ends) for run, ends in runs]
     if as_json:
-        _write(_line(rows))
+        write(line(rows))
         return
     table = Table("run", "task", "begun", "reason", "answer", box=None)
     for row in rows:
         begun, ended = str(row["created"] or "")[:19], row["reason"] or OPEN
         answer = "" if row["answer"] is None else answer_text(row["answer"])
         table.add_row(*map(whole, (row["run"], row["task"] or "", begun, ended)), inert(answer, 50))
-    _print(table)
+    show(table)
 
 
 def _row(run: str, first: Event, last: Event) -> dict[str, Any]:
@@ -471,7 +359,7 @@ def _show(run: str, events: list[Event], ledger: Mapping[str, Ledger], most: int
     if as_json:
         told = {role: book.to_json() for role, book in ledger.items()}
         row = {**_row(run, events[0], last), "events": len(events), "ledger": told}
-        _write(_line({**row, "notes": [note.text for note in notes], "graph": graph.to_json()}))
+        write(line({**row, "notes": [note.text for note in notes], "graph": graph.to_json()}))
         return
     stopped = last if isinstance(last, Stopped) else None
     named = stopped.thought if stopped else None
@@ -479,7 +367,7 @@ def _show(run: str, events: list[Event], ledger: Mapping[str, Ledger], most: int
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
     told = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
-    _print(tree(graph, thought, most), told, *map(noted, notes), *([books(ledger)] if ledger else []), *answer)
+    show(tree(graph, thought, most), told, *map(noted, notes), *([books(ledger)] if ledger else []), *answer)
 
 
 if __name__ == "__main__":

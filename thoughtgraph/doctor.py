@@ -39,7 +39,7 @@ ABILITIES = ("n", "logprobs", "schema", "temperature", "seed", "stop", "caching"
 
 INSTEAD: Mapping[str, str] = {
     "n": "one request a draw, side by side, each draw booked",
-    "logprobs": "none; no critic needs them",
+    "logprobs": "none; a critic that reads them, as Expected, draws samples or refuses",
     "schema": "the prompt asks for JSON, which is checked, with one repair",
     "temperature": "not sent; draws differ by the model's own sampling, and prompts ask for different ones",
     "seed": "not sent; replies differ from run to run",

@@ -39,6 +39,9 @@ NAMES: Mapping[str, str] = {
     "ratp": "RATP",
     "commit": "Commit",
     "auto": "Auto",
+    "monte_carlo": "MonteCarlo",
+    "omega": "Omega",
+    "labelled": "Labelled",
 }
 """What a policy is called in text, and its class in `thoughtgraph.search`."""
 

@@ -63,4 +63,4 @@ def in_words(schema: Schema) -> str:
 def cut_at(reply: Reply, stop: tuple[str, ...]) -> Reply:
     """The reply up to the first of `stop`, for servers that cannot stop there."""
     ends = [at for word in stop if word and (at := reply.text.find(word)) >= 0]
-    return Reply(reply.text[: min(ends)], "stop", reply.logprobs) if ends else reply
+    return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends else reply

@@ -21,6 +21,9 @@ DEAREST = 1e12
 Logprobs: TypeAlias = tuple[tuple[str, float], ...]
 """The tokens of a draw with their natural-log probabilities, in order."""
 
+ALTERNATIVES = 20
+"""So many likely tokens are asked for in each place: the most that providers give."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -77,12 +80,14 @@ class Request:
 class Reply:
     """One draw: its text and why it ended, in the provider's words ("stop", "length", "content_filter", ...).
 
-    `logprobs` are there where they were asked for and the provider gave them.
+    `logprobs` are there where they were asked for and the provider gave them; so is `top`, for each of those tokens
+    the likeliest ones in its place, itself among them or not: at most `ALTERNATIVES`, as many as the provider gives.
     """
 
     text: str
     finish: str = "stop"
     logprobs: Logprobs = ()
+    top: tuple[Logprobs, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -465,7 +465,7 @@ class SQLiteStore:
 
     def _reply(self, reply: Reply) -> Reply:
         kept = f"$text {self.keep(reply.text)} {reply.finish}" if _lengthy(reply) else ""
-        return Reply("", kept, reply.logprobs) if kept else reply
+        return replace(reply, text="", finish=kept) if kept else reply
 
     def _lengthen(self, item: Any) -> Any:
         if isinstance(item, Expanded):
@@ -486,7 +486,7 @@ class SQLiteStore:
         if not reply.finish.startswith("$text "):
             return reply
         _, hash, finish = reply.finish.split(" ", 2)
-        return Reply(self.text(hash), finish, reply.logprobs)
+        return replace(reply, text=self.text(hash), finish=finish)
 
 
 def _kept(content: Any) -> bool:

@@ -45,6 +45,7 @@ class _Draw(BaseModel):
     written_tokens: int = 0
     reasoning_tokens: int = 0
     logprobs: Logprobs = ()
+    top: tuple[Logprobs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ class Cassette:
                 text=reply.text,
                 finish=reply.finish,
                 logprobs=reply.logprobs,
+                top=reply.top,
                 **share,
             )
             self._write(draw)
@@ -238,7 +240,7 @@ def _part(count: int, i: int, n: int) -> int:
 
 
 def _completion(draws: list[_Draw]) -> Completion:
-    replies = tuple(Reply(draw.text, draw.finish, draw.logprobs) for draw in draws)
+    replies = tuple(Reply(draw.text, draw.finish, draw.logprobs, draw.top) for draw in draws)
     return Completion(
         replies,
         _sum([draw.prompt_tokens for draw in draws]),

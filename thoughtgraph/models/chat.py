@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from thoughtgraph.errors import Unavailable
-from thoughtgraph.model import Completion, Logprobs, Reply, Request
+from thoughtgraph.model import ALTERNATIVES, Completion, Logprobs, Reply, Request
 from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Message
@@ -70,6 +70,7 @@ def asked(request: Request, n: int, model: str, limit: str = "max_tokens") -> di
         body["seed"] = request.seed
     if request.logprobs:
         body["logprobs"] = True
+        body["top_logprobs"] = ALTERNATIVES
     if request.schema:
         body["response_format"] = {"type": "json_schema", "json_schema": form(request.schema)}
     return body
@@ -131,6 +132,15 @@ def logprobs(said: Any) -> Logprobs:
         return ()
 
 
+def alternatives(said: Any) -> tuple[Logprobs, ...]:
+    """For each token of such a list what else was likely there, from its "top_logprobs"; () where none has any."""
+    try:
+        found = tuple(logprobs(one.get("top_logprobs") or ()) for one in said)
+    except (TypeError, AttributeError):
+        return ()
+    return found if any(found) else ()
+
+
 def whole(text: str) -> str:
     """The text with "?" for each half of a surrogate pair: they cannot be sent, nor stored."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -147,8 +157,9 @@ def _reply(choice: _Choice) -> Reply:
         return Reply(message.refusal, "refusal")
     if isinstance(content, list):
         content = "".join(part.text or "" for part in content if part.type == "text")
-    said = logprobs(_listed(choice.logprobs)) if choice.logprobs else ()
-    return Reply(content or "", choice.finish_reason or "stop", said)
+    listed = _listed(choice.logprobs) or ()
+    said = logprobs(listed)
+    return Reply(content or "", choice.finish_reason or "stop", said, alternatives(listed) if said else ())
 
 
 def _listed(said: Any) -> Any:

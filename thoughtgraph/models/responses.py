@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from thoughtgraph.errors import Unavailable
-from thoughtgraph.model import Completion, Reply, Request
-from thoughtgraph.models.chat import Tokens, logprobs, parsed, share, whole
+from thoughtgraph.model import ALTERNATIVES, Completion, Reply, Request
+from thoughtgraph.models.chat import Tokens, alternatives, logprobs, parsed, share, whole
 from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Message
@@ -70,6 +70,7 @@ def asked(request: Request, model: str) -> dict[str, Any]:
         body["text"] = {"format": {"type": "json_schema", **form(request.schema)}}
     if request.logprobs:
         body["include"] = ["message.output_text.logprobs"]
+        body["top_logprobs"] = ALTERNATIVES
     return body
 
 
@@ -103,8 +104,10 @@ def _reply(body: _Body) -> Reply:
         return Reply(refusal, "refusal")
     text = "".join(part.text or "" for part in parts)
     likely = tuple(pair for part in parts if part.logprobs for pair in logprobs(part.logprobs))
+    top = tuple(row for part in parts if part.logprobs for row in alternatives(part.logprobs))
     why = body.incomplete_details and body.incomplete_details.reason
-    return Reply(text, _FINISH.get(why or "", why or body.status) if body.status == "incomplete" else "stop", likely)
+    finish = _FINISH.get(why or "", why or body.status) if body.status == "incomplete" else "stop"
+    return Reply(text, finish, likely, top)
 
 
 def _failed(body: _Body, endpoint: Endpoint) -> Unavailable:

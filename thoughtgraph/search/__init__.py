@@ -13,10 +13,13 @@ from thoughtgraph.search.direct import Direct
 from thoughtgraph.search.dvts import DVTS
 from thoughtgraph.search.got import GoT
 from thoughtgraph.search.halving import SequentialHalving
+from thoughtgraph.search.labelled import Labelled
 from thoughtgraph.search.lats import LATS
 from thoughtgraph.search.lookahead import Lookahead
 from thoughtgraph.search.mcts import MCTS
 from thoughtgraph.search.mctsr import MCTSr
+from thoughtgraph.search.monte_carlo import MonteCarlo
+from thoughtgraph.search.omega import Omega
 from thoughtgraph.search.particle_filter import ParticleFilter
 from thoughtgraph.search.particle_gibbs import ParticleGibbs
 from thoughtgraph.search.ratp import RATP
@@ -27,6 +30,6 @@ from thoughtgraph.search.usc import USC
 
 __all__ = [
     "ABMCTS", "ABMCTSM", "DFS", "DVTS", "LATS", "MCTS", "RATP", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT",
-    "Commit", "Direct", "GoT", "Lookahead", "MCTSr", "ParticleFilter", "ParticleGibbs", "RStar", "SelfConsistency",
-    "SequentialHalving", "ToT",
+    "Commit", "Direct", "GoT", "Labelled", "Lookahead", "MCTSr", "MonteCarlo", "Omega", "ParticleFilter",
+    "ParticleGibbs", "RStar", "SelfConsistency", "SequentialHalving", "ToT",
 ]  # fmt: skip

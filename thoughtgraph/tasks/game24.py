@@ -19,6 +19,7 @@ from thoughtgraph.prompt import Prompt, Prompter
 from thoughtgraph.replies import lines, plain, spoken
 from thoughtgraph.state import State
 from thoughtgraph.task import Task
+from thoughtgraph.tasks.fallible import Fallible, Steps, Whole
 from thoughtgraph.thought import Draft, Json, Passage, Score, Thought
 from thoughtgraph.verbs import ALL
 
@@ -31,19 +32,23 @@ FACTORS = {1, 2, 3, 4, 6, 8, 12, 24}
 """The whole numbers that divide 24."""
 
 
-def game24(problem: str, local: bool = True) -> Task:
+def game24(problem: str, local: bool = True, fallible: Fallible | None = None) -> Task:
     """The puzzle `problem`, as in "4 9 10 13".
 
     A thought is one step, {"text": "10 - 4 = 6 (left: 6 9 13)", "steps": [["10", "-", "4"]], "left": ["6", "9",
     "13"]}, numbers as exact fractions; a whole answer brings all its steps at once. Steps that leave the same numbers
     are equal. "step" makes every legal move, "reason" and "answer" play at random to the end, "refine" plays on from
     the first steps of an answer that is there, and takes its place; or a model proposes, reasons, answers and refines,
-    if not `local`. `TaskError` for what is no puzzle.
+    if not `local`. A `fallible` thinker proposes some steps and writes whole answers, by preference and with slips of
+    arithmetic: a slip is no thought, and the end of an answer that it stands in. "cut" takes a place and an answer
+    that was written from there, and gives the places on the way. `TaskError` for what is no puzzle.
     """
     numbers = read(problem)
-    x = " ".join(map(str, numbers))
-    stepping = legal_moves if local else Propose(proposing)
-    reasoning = Rollout() if local else Chain(chaining)
+    if fallible and not local:
+        raise TaskError("a fallible thinker takes the place of a model: expected local=True with it, or fallible=None")
+    x, play = " ".join(map(str, numbers)), Play()
+    stepping = Steps(play, fallible) if fallible else legal_moves if local else Propose(proposing)
+    reasoning = Whole(play, fallible) if fallible else Rollout() if local else Chain(chaining)
     refining = Replay() if local else Refine(mending)
     judging = promise if local else Judge(Value(valuing, samples=3))
     return Task(
@@ -51,9 +56,10 @@ def game24(problem: str, local: bool = True) -> Task:
         actions={
             "step": stepping,
             "reason": reasoning,
-            "answer": Rollout() if local else Chain(asking),
+            "answer": reasoning if fallible else Rollout() if local else Chain(asking),
             "refine": refining,
-        },
+        }
+        | ({"cut": cut} if fallible else {}),
         critics={"value": judging},
         start={"text": x, "steps": [], "left": list(map(str, numbers))},
         claim=claim,
@@ -61,7 +67,7 @@ def game24(problem: str, local: bool = True) -> Task:
         key=key,
         name="game24",
         policy="dfs" if local else "tot",
-        recipe={"name": "game24", "problem": x, "local": local},
+        recipe=None if fallible else {"name": "game24", "problem": x, "local": local},
         imagine={} if local else {"step": Glimpse()},
     )
 
@@ -284,6 +290,72 @@ def _promise(left: tuple[str, ...]) -> float:
         return float(any(move.result == str(TARGET) for move in moves(left)))
     numbers = [Fraction(number) for number in left]
     return sum(1.0 if number in FACTORS else (number.denominator == 1) / 3 for number in numbers) / len(numbers)
+
+
+# -- thinking fallibly -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Play:
+    """The puzzle as a fallible thinker sees it: a position is the numbers left, a move what is written on one line."""
+
+    def position(self, state: State) -> tuple[str, ...]:
+        """The numbers left."""
+        return left_of(state.thought)
+
+    def name(self, position: tuple[str, ...]) -> str:
+        """The same on a line."""
+        return " ".join(position)
+
+    def moves(self, position: tuple[str, ...]) -> list[tuple[Move, float]]:
+        """Every legal step; a gain is how many steps fewer the numbers seem to need, by their looks alone."""
+        before = _to_go(position)
+        return [(move, before - _to_go(move.left)) for move in moves(position)] if len(position) > 1 else []
+
+    def slip(self, position: tuple[str, ...], rng: random.Random) -> Move:
+        """A legal step with a wrong result: one, two or three beside the right one."""
+        right = rng.choice(moves(position))
+        result = Fraction(right.result) + rng.choice((-3, -2, -1, 1, 2, 3))
+        rest = list(right.left)
+        rest.remove(right.result)
+        left = sorted([*map(Fraction, rest), result])
+        return right._replace(result=str(result), left=tuple(map(str, left)))
+
+    def play(self, position: tuple[str, ...], move: Move) -> tuple[str, ...] | None:
+        """The numbers that a move leaves; None where its arithmetic is wrong."""
+        return move.left if Fraction(move.result) == OPERATORS[move.op](Fraction(move.a), Fraction(move.b)) else None
+
+    def draft(self, position: tuple[str, ...], moves: Sequence[Move], whole: bool) -> Draft:
+        """A step, or a whole answer; of one that ends in a slip, the steps are those before it."""
+        if not whole:
+            return moves[-1].draft
+        if moves[-1].left == position:
+            return Draft(_told(moves), done=True)
+        lines, slip = [move.content["text"] for move in moves], moves[-1]
+        steps = [[move.a, move.op, move.b] for move in moves[:-1]]
+        said = f"{slip.a} {slip.op} {slip.b} = {slip.result}"
+        return Draft({"text": "\n".join(lines), "steps": steps, "left": list(position), "answer": said}, done=True)
+
+
+@lru_cache(maxsize=8192)
+def _to_go(left: tuple[str, ...]) -> float:
+    """How many steps numbers seem to need: one for each that does not divide 24, two for a fraction or a wrong end."""
+    if len(left) == 1:
+        return 0.0 if left[0] == str(TARGET) else 2.0
+    numbers = [Fraction(number) for number in left]
+    return sum(2.0 if number.denominator > 1 else float(number not in FACTORS) for number in numbers)
+
+
+def cut(state: State, n: int) -> list[Draft]:
+    """The places on the way from the first of two thoughts to the second, an answer that was written from there.
+
+    Each is a thought of its own, with the lines of the answer as far as they go; none of what is no legal answer.
+    """
+    if len(state.thoughts) != 2:
+        raise TaskError(f"cut was given {len(state.thoughts)} thoughts: expected a place, and an answer from there")
+    place, answer = state.thoughts
+    passed = replayed(left_of(place), [answer])
+    return [Draft(_told(passed[:end])) for end, move in enumerate(passed, 1) if len(move.left) > 1][:n]
 
 
 # -- thinking with a model ---------------------------------------------------------------------------------------

@@ -1,0 +1,109 @@
+"""Splits by question, and what leaks through them (Kapoor & Narayanan, 2023): no question stands on both sides.
+
+>>> kin({"a": "How many bolts, in total?", "b": "how many bolts in total", "c": "How many bolts in all?"})
+{'a': 'a', 'b': 'a', 'c': 'c'}
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from math import ceil
+from random import Random
+from typing import Any, TypeAlias
+from unicodedata import normalize
+
+from thoughtgraph.learning.rows import Row
+
+NEAR = 0.8
+"""Texts are nearly equal where they share so much of what sets them apart from all others (Jaccard)."""
+
+TEMPLATE = (5, 0.05)
+"""What stands in more questions than this, the larger of a count and a share, is their template, and tells nothing."""
+
+Words: TypeAlias = tuple[str, ...]
+Shingle: TypeAlias = tuple[str, str, str]
+
+
+def asked(row: Row) -> str:
+    """All that a row asks: its question, and its problem where that says more."""
+    return row.question if row.problem is None else f"{row.question}\n{json.dumps(row.problem, sort_keys=True)}"
+
+
+def normal(text: str) -> Words:
+    """A text's words, numbers and signs: without case, spacing and punctuation, which change no question."""
+    return tuple(re.findall(r"\w+|[^\w\s.,;:!?'\"“”‘’`]", normalize("NFKC", text).casefold()))
+
+
+def kin(questions: Mapping[str, str]) -> dict[str, str]:
+    """For each id of a question the first id that asks the same: in equal words, or nearly.
+
+    Nearly equal are questions with the same numbers in the same order that share four fifths of their runs of three
+    words, those of a template that many questions have in common left aside: "4 9 10 13" and "4 9 10 12" are two
+    puzzles, however long the words around them.
+    """
+    first = dict[Words, str]()
+    group = {id: first.setdefault(normal(text), id) for id, text in questions.items()}
+    for a, b in _nearly({id: words for words, id in first.items()}):
+        one, other = sorted((group[a], group[b]), key=list(questions).index)
+        group = {id: one if of == other else of for id, of in group.items()}
+    return group
+
+
+def _nearly(texts: Mapping[str, Words]) -> Iterator[tuple[str, str]]:
+    """Pairs of nearly equal texts, found by the rarest of what they hold (prefix filtering: Chaudhuri et al., 2006)."""
+    held = {id: set(zip(words, words[1:], words[2:], strict=False)) for id, words in texts.items()}
+    count = Counter(shingle for shingles in held.values() for shingle in shingles)
+    most = max(TEMPLATE[0], TEMPLATE[1] * len(texts))
+    own = {id: [s for s in shingles if count[s] <= most] for id, shingles in held.items()}
+    place = dict[tuple[Words, Shingle], list[str]]()
+    for id, shingles in own.items():
+        shingles.sort(key=lambda s: (count[s], s))
+        numbers = tuple(word for word in texts[id] if word.isdigit())
+        for shingle in shingles[: len(shingles) - ceil(NEAR * len(shingles)) + 1]:
+            place.setdefault((numbers, shingle), []).append(id)
+    pairs = dict.fromkeys(pair for ids in place.values() for pair in combinations(ids, 2))
+    return (pair for pair in pairs if _jaccard(own[pair[0]], own[pair[1]]) >= NEAR)
+
+
+def _jaccard(a: Sequence[Shingle], b: Sequence[Shingle]) -> float:
+    return len(set(a) & set(b)) / len(set(a) | set(b))
+
+
+def groups(rows: Iterable[Row]) -> dict[str, str]:
+    """The group of each question id in `rows`: ids that ask the same are split as one."""
+    return kin({row.id: asked(row) for row in rows})
+
+
+def folds(keys: Mapping[str, Any] | Iterable[str], k: int = 5, seed: int = 0) -> list[set[str]]:
+    """The keys dealt into at most `k` parts of equal size, the same for the same seed on every machine.
+
+    With a mapping, keys of one value are spread over all parts.
+    """
+    order = sorted(set(keys))
+    Random(seed).shuffle(order)
+    if isinstance(keys, Mapping):
+        order.sort(key=keys.__getitem__)
+    return [set(order[part::k]) for part in range(min(k, len(order)))]
+
+
+def split(rows: Sequence[Row], share: float = 0.2, seed: int = 0) -> tuple[list[Row], list[Row]]:
+    """The rows in two parts, the second with `share` of the questions, at least one: to learn from, and to hold out."""
+    group = groups(rows)
+    order = sorted(set(group.values()))
+    Random(seed).shuffle(order)
+    out = set(order[: max(1, round(share * len(order)))])
+    return [row for row in rows if group[row.id] not in out], [row for row in rows if group[row.id] in out]
+
+
+def leaks(rows: Iterable[Row], heldout: Iterable[Row]) -> list[tuple[str, str]]:
+    """The ids of questions that stand on both sides, one of each side: the same, or in equal words, or nearly."""
+    here, there = ({row.id: asked(row) for row in side} for side in (rows, heldout))
+    same = {id: id for id in there if id in here}
+    group = kin({f"here {id}": text for id, text in here.items()} | {f"there {id}": text for id, text in there.items()})
+    by_group = {group[f"here {id}"]: id for id in reversed(here)}
+    same |= {id: by_group[group[f"there {id}"]] for id in there if id not in same and group[f"there {id}"] in by_group}
+    return [(same[id], id) for id in there if id in same]
