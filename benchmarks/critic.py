@@ -226,7 +226,8 @@ def show(rows: Sequence[Outcome], k: int, seed: int, pool: Executor, said: argpa
     print(f"\n{len({row.id for row in rows})} questions, {len(rows)} answers, {k} folds by question, seed {seed}")
     critics = Dealt.of(rows, k, seed).critics(k, seed, pool)
     own, full, alone, plain = (audit(critic, rows, seed=seed) for critic in (Own(), *critics))
-    line(f"{SINGLE}", full.ways[SINGLE])
+    line("best single prompt, in hindsight", hindsight(rows))
+    line(f"{SINGLE}, chosen on other folds", full.ways[SINGLE])
     line(f"{MAJORITY}", full.ways[MAJORITY])
     line("the self-critique's pick", own.ways[BEST])
     line("  less the best single prompt", own_gap(own), signed=True)
@@ -245,6 +246,14 @@ def show(rows: Sequence[Outcome], k: int, seed: int, pool: Executor, said: argpa
         said.json.write_text(json.dumps(full.to_json()), encoding="utf-8")
     if said:
         print(f"\n{full}\n\n{own}", flush=True)
+
+
+def hindsight(rows: Sequence[Outcome]) -> Interval | None:
+    """The prompt that is right most often on these very questions: better than anybody could have chosen."""
+    by_prompt: dict[str, list[list[float]]] = {}
+    for row in rows:
+        by_prompt.setdefault(row.response.generator, []).append([row.value])
+    return max(filter(None, map(interval, by_prompt.values())), key=lambda found: found.mean)
 
 
 def own_gap(report: Report) -> Interval | None:

@@ -44,7 +44,7 @@ from thoughtgraph.engine import Engine
 from thoughtgraph.errors import ModelError, TaskError, Unauthorized
 from thoughtgraph.retry import Retry
 from thoughtgraph.store import MemoryStore
-from thoughtgraph.testing import RUN, finish, prefix
+from thoughtgraph.testing import RUN, CriticContract, finish, prefix
 from thoughtgraph.trace import Acted, Scored
 
 STEPS = ["3 + 5 is 8", "8 x 3 is 24"]
@@ -367,6 +367,12 @@ def test_where_nothing_of_a_set_can_be_judged_that_is_an_error():
     assert "reads at most 3" in event.error
 
 
+class TestRewardModel(CriticContract):
+    """It asks no model of the run, so all that the contract says of one holds for nothing."""
+
+    critic = RewardModel(QWEN_MATH, Fixed())
+
+
 def test_an_unknown_family_or_way_is_refused_by_name():
     with pytest.raises(TaskError, match="'shepherd': expected one of math-shepherd, rlhflow"):
         RewardModel("shepherd", Fixed())
@@ -506,7 +512,7 @@ async def test_a_server_that_gives_a_row_a_mark_is_understood():
         assert found == pytest.approx(await hand(QWEN_MATH, server, STEPS))
         server.mark = "is"
         with pytest.raises(ModelError, match="3 rows for"):
-            await rewards(QWEN_MATH, backend, "Make 24", [["3 is 3 is 3", "is it"]])
+            await rewards(QWEN_MATH, served(server), "Make 24", [["3 is 3 is 3", "is it"]])
 
 
 async def test_a_reward_of_the_whole_is_read_as_it_stands_or_as_a_probability(server: Server):

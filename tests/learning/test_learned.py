@@ -321,5 +321,5 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path,
 
 def test_a_critic_that_could_not_be_read_again_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(learned, "LARGEST", 100)
-    with pytest.raises(TaskError, match="takes over 100 bytes"):
+    with pytest.raises(TaskError, match="more than 100 bytes"):
         SAVED.save(tmp_path / "critic.json")

@@ -45,9 +45,10 @@ class _Held:
 
 @dataclass(frozen=True)
 class Client:
-    """Requests to the server at `root`, each tried again as `retry` says, within `async with`: so long are connections kept.
+    """Requests to the server at `root`, each tried again as `retry` says.
 
-    What is printed holds no key. Without one, nothing is sent to an https server that is not this machine.
+    Connections are kept within `async with`, by event loop, and else for one request. What is printed holds no key.
+    Without one, nothing is sent to an https server that is not this machine.
     """
 
     root: str
@@ -98,10 +99,11 @@ class Client:
         return _read(raw, where) if status == 200 else self._refuse(where, status, wait, raw)
 
     async def _answer(self, where: str, body: bytes) -> tuple[int, str, bytes]:
-        session = self._held[asyncio.get_running_loop()].session
-        async with session.post(where, data=body, headers=self._headers(), allow_redirects=False) as response:
-            wait = response.headers.get("Retry-After", "")
-            return response.status, wait, await self._whole(response.content, where)
+        async with self:
+            post = self._held[asyncio.get_running_loop()].session.post
+            async with post(where, data=body, headers=self._headers(), allow_redirects=False) as response:
+                wait = response.headers.get("Retry-After", "")
+                return response.status, wait, await self._whole(response.content, where)
 
     async def _whole(self, content: Any, where: str) -> bytes:
         read = bytearray()

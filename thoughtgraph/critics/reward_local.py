@@ -40,7 +40,7 @@ class LocalReward:
 
     folder: str
     device: str = field(default="", repr=False)
-    room: int = field(default=16_384, repr=False)
+    room: int = field(default=4096, repr=False)
     limit: int | None = None
     _thread: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
     _loaded: dict[str, Any] = field(default_factory=dict[str, Any], init=False, repr=False, compare=False)
@@ -111,8 +111,7 @@ class LocalReward:
         return self._loaded[name]
 
     def _tokenizer(self) -> Any:
-        auto = _library("transformers").AutoTokenizer
-        return self._once("tokenizer", lambda: auto.from_pretrained(self._place(), **OFFLINE))
+        return self._once("tokenizer", lambda: _tokenizer(self._place()))
 
     def _place(self) -> Path:
         return self._once("place", lambda: _folder(self.folder))
@@ -161,6 +160,12 @@ def _folder(named: str) -> Path:
 
 
 # -- the tokenizer -------------------------------------------------------------------------------------------------
+
+
+def _tokenizer(place: Path) -> Any:
+    """As its file says. By the model's name alone, transformers 5 may put another one together for it."""
+    kind = "PreTrainedTokenizerFast" if (place / "tokenizer.json").is_file() else "AutoTokenizer"
+    return getattr(_library("transformers"), kind).from_pretrained(place, **OFFLINE)
 
 
 def _encoded(tokenizer: Any, text: str) -> list[int]:
