@@ -18,7 +18,7 @@ THINKER = tg.tasks.Fallible(width=8)  # stands for a model: it proposes some ste
 def puzzles() -> list[tg.Task]:
     """Games of 24, in an order of chance."""
     hands = [" ".join(map(str, hand)) for hand in combinations(range(1, 14), 4)]
-    return [tg.tasks.game24(hand, fallible=THINKER) for hand in Random(0).sample(hands, 220)]
+    return [tg.tasks.game24(hand, fallible=THINKER) for hand in Random(0).sample(hands, 210)]
 
 
 def solved(tasks: Sequence[tg.Task], critic: tg.Learned | None = None) -> list[list[float]]:
@@ -34,12 +34,12 @@ def solved(tasks: Sequence[tg.Task], critic: tg.Learned | None = None) -> list[l
 
 
 tasks = puzzles()
-learned_from, held_out = tasks[:120], tasks[120:]
+learned_from, held_out = tasks[:110], tasks[110:]
 
-# 1. Search for labels, not for answers: from every position it comes by, the thinker plays on eight times.
+# 1. Search for labels, not for answers: from every position it comes by, the thinker plays on six times.
 store = tg.MemoryStore()
 for number, task in enumerate(learned_from):
-    tg.solve(task, policy="monte_carlo(breadth=8, rollouts=8)", store=store, budget=tg.Budget(), seed=number)
+    tg.solve(task, policy="monte_carlo(breadth=6, rollouts=6)", store=store, budget=tg.Budget(), seed=number)
 
 # 2. Only now that the runs are over, their answers are graded, and successes and trials counted for each position.
 rows = tg.rows_of(store, learned_from, evaluate=tg.tasks.evaluator, labels=["steps"])

@@ -331,7 +331,7 @@ class TestEachFamily:
         with pytest.raises(TooLong, match=f"{length} tokens .* at most {length - 1}"):
             score(family, LocalReward(made[name].folder, "cpu", limit=length - 1), STEPS)
         with pytest.raises(TooLong, match="at most 512"):
-            score(family, LocalReward(made[name].folder, "cpu"), STEPS, ["24 is 24 "] * 400)
+            score(family, LocalReward(made[name].folder, "cpu"), STEPS, ["24 is 24 is 24 is 24 "] * 60)
 
     def test_as_a_critic_it_judges_a_set_at_once(self, name: str, made: dict[str, Made]):
         async def alone(search: tg.Search) -> tg.Thought | None:

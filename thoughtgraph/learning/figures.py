@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 from thoughtgraph.learning.lessons import Lesson, mean
@@ -34,8 +35,15 @@ class Figures:
 
 def figures(lesson: Lesson, rewards: Any) -> Figures:
     """Both figures, of these rewards."""
-    best = chosen(lesson, rewards)
-    return Figures(interval([[x] for x in ordered(lesson, rewards).values()]), interval([[x] for x in best.values()]))
+    pairs, best = ordered(lesson, rewards), chosen(lesson, rewards)
+    return Figures(_share(interval([[x] for x in pairs.values()])), interval([[x] for x in best.values()]))
+
+
+def _share(told: Interval | None) -> Interval | None:
+    """An interval of a share, which ends at 0 and 1."""
+    if told is None or told.low is None or told.high is None:
+        return told
+    return Interval(told.mean, max(0.0, told.low), min(1.0, told.high))
 
 
 def gain(lesson: Lesson, rewards: Any, others: Any) -> Interval | None:
@@ -45,7 +53,7 @@ def gain(lesson: Lesson, rewards: Any, others: Any) -> Interval | None:
 
 
 def ordered(lesson: Lesson, rewards: Any) -> dict[str, float]:
-    """For each question the share of its pairs in the right order; ties are half right.
+    """For each question the share of its pairs in the right order, or its part in that of all; ties are half right.
 
     A pair counts by how far its labels are apart, so that noise between like ones decides nothing.
     """
@@ -57,13 +65,22 @@ def ordered(lesson: Lesson, rewards: Any) -> dict[str, float]:
     places = dict[str, list[int]]()
     for i, question in enumerate(lesson.questions):
         places.setdefault(question, []).append(i)
-    within = {question: _in_order(y, r, at, at) for question, at in places.items()}
-    found = {question: share for question, share in within.items() if share is not None}
-    if 2 * len(found) >= min(len(places), 20):
-        return found
-    everybody = list(range(len(y)))
-    across = {question: _in_order(y, r, at, everybody) for question, at in places.items()}
-    return {question: share for question, share in across.items() if share is not None}
+    within = {question: _won_of(y, r, at, at) for question, at in places.items()}
+    found = {question: won / of for question, (won, of) in within.items() if of}
+    return found if 2 * len(found) >= min(len(places), 20) else _across(y, r, places)
+
+
+def _across(y: Any, r: Any, places: Mapping[str, list[int]]) -> dict[str, float]:
+    """The share of all pairs, as one number a question: their mean is it, their spread its own (DeLong et al., 1988).
+
+    A question stands in pairs with all others, on either side, so it moves the whole by twice what its own share is
+    off: the shares themselves would make an interval of half the width, or less.
+    """
+    told = {question: _won_of(y, r, at, list(range(len(y)))) for question, at in places.items()}
+    all_ = fsum(of for _, of in told.values())
+    share = fsum(won for won, _ in told.values()) / all_ if all_ else 0.0
+    by = 2 * len(places) / (all_ or 1.0)
+    return {question: share + by * (won - share * of) for question, (won, of) in told.items() if all_}
 
 
 def _won(lesson: Lesson, rewards: Any) -> dict[str, float]:
@@ -76,12 +93,13 @@ def _won(lesson: Lesson, rewards: Any) -> dict[str, float]:
     return {question: mean(won) for question, won in shares.items()}
 
 
-def _in_order(y: Any, r: Any, some: list[int], others: list[int]) -> float | None:
+def _won_of(y: Any, r: Any, some: list[int], others: list[int]) -> tuple[float, float]:
+    """How much of the distance between labels is in the right order, and how much there is."""
     import numpy as np
 
     apart: Any = y[some][:, None] - y[others]
     right: Any = (1 + np.sign(apart) * np.sign(r[some][:, None] - r[others])) / 2
-    return float((np.abs(apart) * right).sum() / np.abs(apart).sum()) if apart.any() else None
+    return float((np.abs(apart) * right).sum()), float(np.abs(apart).sum())
 
 
 def chosen(lesson: Lesson, rewards: Any) -> dict[str, float]:
