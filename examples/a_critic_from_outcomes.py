@@ -66,7 +66,7 @@ def reason(state: tg.State, n: int) -> list[tg.Draft]:
     return [tg.Draft({"text": text, "answer": answer}, done=True) for text, answer in drawn]
 
 
-votes = {"majority": "self_consistency(n=8, share=1)", "weighted": 'best_of_n(n=8, choose="weighted")'}
+votes = {"majority": "self_consistency(n=8, sure=1)", "weighted": 'best_of_n(n=8, choose="weighted")'}
 found = dict.fromkeys(votes, 0)
 for number in range(200, 240):
     question, right = crates(number)

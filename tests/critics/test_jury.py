@@ -18,6 +18,7 @@ from thoughtgraph.critics.rubric import Rubric
 from thoughtgraph.critics.trust import reliability
 from thoughtgraph.engine import Engine
 from thoughtgraph.errors import TaskError
+from thoughtgraph.model import Completion, Request
 from thoughtgraph.models import Scripted
 from thoughtgraph.testing import RUN, CriticContract, finish, picture, prefix
 
@@ -104,6 +105,15 @@ def test_the_spread_is_the_standard_error_over_jurors():
     assert list(score.parts) == ["juror 1", "juror 2", "juror 3"]
     equal = one(Jury({"a": saying(0.1), "b": saying(0.6)}, "weighted", weights={"a": 2, "b": 2}))
     assert equal.spread == pytest.approx(one(Jury({"a": saying(0.1), "b": saying(0.6)})).spread)
+
+
+@pytest.mark.parametrize("weights", [(1, 1e-17), (1e300, 1e300), (1e-300, 1e-300), (1e300, 1e-300), (5e-324, 5e-324)])
+def test_weights_of_any_size_have_a_mean_and_a_spread(weights: tuple[float, float]):
+    a, b = weights
+    score = one(Jury({"a": saying(0.2), "b": saying(0.6)}, "weighted", {"a": a, "b": b}, pessimism=0.1))
+    mean, variance = (0.4, 0.08) if a == b else (0.2, 0.08 if a == 1 else 0)
+    assert score.value == pytest.approx(mean - 0.1 * variance)
+    assert (score.spread or 0) ** 2 == pytest.approx(variance / (2 if a == b else 1))
 
 
 def test_a_juror_that_abstains_is_left_out_of_that_thought_alone():
@@ -308,6 +318,31 @@ def test_jurors_who_act_under_one_name_keep_their_own_whoever_is_first():
         assert scores(again)[0].parts == slow_first
 
 
+@dataclass(frozen=True, eq=False)
+class Slow(Scripted):
+    """A model that answers after the others."""
+
+    async def __call__(self, request: Request, n: int) -> Completion:
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return await super().__call__(request, n)
+
+
+def test_where_the_budget_ends_for_one_juror_what_the_others_asked_for_is_waited_for():
+    async def dear(states: Sequence[tg.State]) -> list[tg.Score]:
+        await asyncio.sleep(0)
+        await states[0].act("look", lambda: 1, calls=9)
+        return [tg.Score(1.0)]
+
+    model = Slow(["so\nsure"])
+    store = tg.MemoryStore()
+    made = Engine(
+        task(Jury([dear, Value(samples=1)])), judge, store=store, run=RUN, model=model, budget=tg.Budget(calls=5)
+    )
+    assert finish(made.start()).reason == "budget"
+    assert [len(record.replies) for record in store.records(RUN) if record.kind == "settled"] == [1]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -322,6 +357,7 @@ def test_jurors_who_act_under_one_name_keep_their_own_whoever_is_first():
         {"critics": [saying(1)], "combine": "weighted", "weights": {"juror 1": 0}},
         {"critics": [saying(1)], "combine": "weighted", "weights": {"juror 1": float("nan")}},
         {"critics": [saying(1)], "pessimism": -1},
+        {"critics": [saying(1)], "pessimism": float("inf")},
         {"critics": [saying(1)], "combine": "min", "pessimism": 1},
     ],
 )

@@ -133,6 +133,8 @@ def test_a_lost_duel_is_feedback():
     found = scores(run(judge, "sum", "guess"))
     assert found["guess"].feedback == "Compared with another candidate (this one is the first): guess against sum"
     assert found["sum"].feedback == ""
+    long = judging(lambda a, b: say("first" if a == "sum" else "second", "so it goes\n" * 1000))
+    assert len(scores(run(long, "sum", "guess"))["guess"].feedback) < 400
 
 
 def test_one_candidate_is_the_best_without_a_call():
@@ -146,16 +148,16 @@ def test_each_pair_is_shown_in_both_orders_and_neither_order_nor_seed_matters():
     run(model, "1: a", "2: b", "3: c")
     pairs = [SHOWN.search(request.messages[-1].content) for request in model.seen]
     assert len({pair.groups() for pair in pairs if pair}) == 6
-    one, two = (run(judging(noisy), *texts, seed=s) for s, texts in ((0, numbered(8)), (1, numbered(8)[::-1])))
+    one, two = (run(judging(noisy), *texts, seed=s) for s, texts in ((0, numbered(6)), (1, numbered(6)[::-1])))
     assert {t: s.value for t, s in scores(one).items()} == pytest.approx({t: s.value for t, s in scores(two).items()})
 
 
-@pytest.mark.parametrize("n", [2, 5, 8, 9, 16, 21])
+@pytest.mark.parametrize("n", [2, 5, 6, 7, 8, 9, 16, 21])
 def test_the_best_of_many_is_found_in_as_many_calls_as_are_promised(n):
     result = run(judging(better), *numbered(n))
     assert result.answer == f"{n - 1}: x"
     rounds = int(2 * log2(n))
-    assert result.usage.calls <= (n * (n - 1) if n <= 8 else 2 * rounds * (n // 2))
+    assert result.usage.calls <= (n * (n - 1) if n <= 6 else 2 * rounds * (n // 2)) <= 2 * n * log2(n)
 
 
 def test_a_tie_is_worth_as_much_to_both():
@@ -193,12 +195,12 @@ def test_a_judge_of_chance_is_mostly_not_heard():
 
 
 def test_a_liking_for_the_first_place_is_measured_and_taken_out():
-    result = run(judging(partial), *numbered(8))
+    result = run(judging(partial), *numbered(6))
     assert details(result)["bias"]["judge"] > 1
-    assert details(result)["flips"] == 7
-    values = [scores(result)[f"{i}: x"].value or 0 for i in range(8)]
+    assert details(result)["flips"] == 5
+    values = [scores(result)[f"{i}: x"].value or 0 for i in range(6)]
     assert values == sorted(values)
-    assert len(set(values)) == 8
+    assert len(set(values)) == 6
 
 
 def test_a_judge_with_some_noise_is_heard_and_mostly_right():
@@ -208,6 +210,24 @@ def test_a_judge_with_some_noise_is_heard_and_mostly_right():
         best += result.answer == f"7: x {seed}"
         assert details(result)["rejected"] == {}
     assert best >= 6  # by chance it is 1.5
+
+
+def first_if_alike(a: str, b: str) -> str:
+    return better(a, b) if a != b else always_first(a, b)
+
+
+def test_candidates_that_read_alike_are_one_and_cost_the_judge_nothing():
+    result = run(judging(first_if_alike), "1: a", *["2: b"] * 6, "3: c")
+    assert details(result)["rejected"] == {}
+    assert (details(result)["duels"], result.usage.calls, result.answer) == (3, 6, "3: c")
+    same = [s.value for t in result.graph for s in result.graph.scores(t) if t.text == "2: b"]
+    assert same == [pytest.approx(0.5)] * 6
+    assert len(details(result)["compared"]) == 8
+
+
+def test_where_all_read_alike_nothing_is_asked():
+    result = run(Scripted([]), "1: a", "1: a", "1: a")
+    assert [s.value for t in result.graph for s in result.graph.scores(t)] == [1.0] * 3
 
 
 def test_a_judge_that_prefers_the_longer_is_seen_in_the_details():
@@ -270,7 +290,7 @@ def test_values_of_different_sets_are_never_ranked():
 
 def test_a_jury_hears_each_judge_by_its_reliability():
     jury = (judging(better, "sharp"), judging(coin, "coin"), judging(always_first, "lazy"))
-    result = run(None, *numbered(8), critic=Pairwise(models=jury, consistency=-1))
+    result = run(None, *numbered(8), critic=Pairwise(models=jury, consistency=-1, full=8))
     assert result.answer == "7: x"
     found = details(result)
     assert found["reliability"]["local:sharp"] > 1.5 > 1 > found["reliability"]["local:coin"]
@@ -284,6 +304,13 @@ def test_a_judge_that_goes_by_the_place_is_not_heard_in_a_jury():
     assert found["rejected"] == {"local:lazy": "position"}
     assert list(found["reliability"]) == ["local:sharp"]
     assert result.answer == "7: x"
+
+
+def test_judges_that_share_a_name_keep_a_conduct_each():
+    jury = (judging(better), judging(always_first), judging(better, "sharp"))
+    found = details(run(None, *numbered(6), critic=Pairwise(models=jury)))
+    assert found["rejected"] == {"local:scripted (2)": "position"}
+    assert list(found["consistency"]) == ["local:scripted (1)", "local:scripted (2)", "local:sharp"]
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -114,13 +114,14 @@ async def tournament(
     hold: Callable[[Sequence[Pair]], Awaitable[Sequence[Share]]],
     rng: random.Random,
     *,
-    full: int = 8,
+    full: int = 6,
     rounds: int | None = None,
 ) -> None:
     """Have `hold` judge pairs of `n` candidates, a round at a time, each pair at most once.
 
-    Up to `full` candidates it is one round of all n (n - 1) / 2 pairs. Beyond, a Swiss system of R = `rounds` rounds,
-    floor(2 log2 n) unless said otherwise, of at most n // 2 pairs each: no more than n log2 n in all. In a round those
+    Up to `full` candidates it is one round of all n (n - 1) / 2 pairs, which up to 6 are no more than n log2 n. Beyond,
+    a Swiss system of R = `rounds` rounds, floor(2 log2 n) unless said otherwise, of at most n // 2 pairs each: no more
+    than n log2 n either. In a round those
     meet who lost equally often and have not met, the best first: with a judge that makes no mistake only the best is
     unbeaten after ceil(log2 n) of them, and in the rest it meets its nearest rivals.
     """

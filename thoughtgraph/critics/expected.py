@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 from thoughtgraph.critics.value import label, number
 from thoughtgraph.errors import TaskError, Unparsable, Unsupported, at_least
 from thoughtgraph.model import Logprobs, Model, Reply, capabilities
-from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
+from thoughtgraph.prompt import Prompt, Prompter, enclosed, quote
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Json, Passage, Score, Thought
 
@@ -135,7 +135,7 @@ class Expected:
         known = pooled(said)
         beliefs = [believed(known[one.before], values) if one.place is not None else {} for one in said]
         masses = [min(1.0, fsum(belief.values())) for belief in beliefs]
-        kept = [i for i, mass in enumerate(masses) if mass >= self.mass - 1e-9]
+        kept = [i for i, mass in enumerate(masses) if mass > 0 and mass >= self.mass - 1e-9]
         expected = [expectation(beliefs[i], values) for i in kept]
         weakest = min(zip(expected, kept, strict=True), default=None)
         score = Score.of(expected, said[weakest[1]].reason if weakest else "")
@@ -347,8 +347,7 @@ def _judging(ask: str) -> Prompter:
     def judge(
         x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:
-        told = narrate(thoughts, [()] * len(thoughts))
         wish = f"Judge these thoughts, and do not go on with them: {ask}"
-        return Prompt(passages=quote(passages), problem=x, thoughts=told, ask=wish)
+        return Prompt(passages=quote(passages), problem=x, thoughts=enclosed(thoughts), ask=wish)
 
     return judge

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from inspect import isawaitable
+from itertools import combinations
 from math import fsum, inf, sqrt
 from random import Random
 from statistics import median
@@ -55,6 +56,8 @@ class Jury:
 
     def __post_init__(self) -> None:
         at_least(0, pessimism=self.pessimism)
+        if self.pessimism == inf:
+            raise TaskError("pessimism is inf: expected a finite number, or combine='min', which goes by the worst")
         object.__setattr__(self, "critics", _named(self.critics))
         if self.combine not in COMBINATIONS:
             raise TaskError(f"combine is {self.combine!r}: expected one of {', '.join(map(repr, COMBINATIONS))}")
@@ -98,8 +101,9 @@ class Jury:
             return []
         heard = await asyncio.gather(*(_heard(name, juror, states) for name, juror in self.jurors.items()))
         errors = [scores for scores in heard if isinstance(scores, Exception)]
-        if len(errors) == len(heard):
-            raise errors[0]
+        ends = [error for error in errors if isinstance(error, BudgetExhausted)]  # no juror's fault
+        if ends or len(errors) == len(heard):
+            raise (ends or errors)[0]
         states[0].count("juror failed", len(errors))
         columns = [_absent(scores, len(states)) if isinstance(scores, Exception) else scores for scores in heard]
         rows = [dict(zip(self.jurors, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -128,7 +132,8 @@ class Jury:
         """One value for those of the jurors, who all have one."""
         ranked = sorted(said.values(), key=lambda score: score.value or 0.0)
         values = [score.value or 0.0 for score in said.values()]
-        weights = [self._weight(name) for name in said]
+        most = max(map(self._weight, said))
+        weights = [self._weight(name) / most for name in said]
         value, variance = COMBINATIONS[self.combine](values, weights), _variance(values, weights)
         spread = sqrt(variance / _number(weights)) if variance is not None else ranked[0].spread
         feedback = next((score.feedback for score in ranked if score.feedback), "")
@@ -149,12 +154,14 @@ def _number(weights: Sequence[float]) -> float:
 
 
 def _variance(values: Sequence[float], weights: Sequence[float]) -> float | None:
-    """The unbiased variance between jurors; None of a single one."""
-    if len(values) < 2:
-        return None
-    n, whole = _number(weights), fsum(weights)
-    mean = fsum(w * v for v, w in zip(values, weights, strict=True)) / whole
-    return fsum(w * (v - mean) ** 2 for v, w in zip(values, weights, strict=True)) / whole * n / (n - 1)
+    """The unbiased variance between jurors, half the mean square of what two of them differ by; None of a single one.
+
+    Taken by pairs it divides by nothing that rounding makes 0, however little some of the weights are.
+    """
+    pairs = combinations(zip(values, weights, strict=True), 2)
+    halves = [(w * u, (a - b) ** 2 / 2) for (a, w), (b, u) in pairs]
+    whole = fsum(weight for weight, _ in halves)
+    return fsum(weight * half for weight, half in halves) / whole if whole else None
 
 
 def _details(score: Score) -> Mapping[str, Any]:
@@ -222,7 +229,10 @@ class _Seat:
 
 
 async def _heard(name: str, juror: Critic, states: Sequence[State]) -> list[Score] | Exception:
-    """A juror's scores, or how it failed. What is wrong with plumbing, store or budget is not its alone."""
+    """A juror's scores, or how it failed. What is wrong with plumbing or store is not its alone, and ends all at once.
+
+    Where the budget ends, what the other jurors have asked for is waited for: it is paid.
+    """
     seats: dict[int, _Seat] = {}
     for state in states:
         port = state._port  # pyright: ignore[reportPrivateUsage]
@@ -231,7 +241,7 @@ async def _heard(name: str, juror: Critic, states: Sequence[State]) -> list[Scor
     try:
         scores = juror(seated)
         return checked_scores(await scores if isawaitable(scores) else scores, name, len(states))
-    except (BudgetExhausted, StoreError, TaskError):
+    except (StoreError, TaskError):
         raise
     except Exception as error:  # noqa: BLE001  # whatever it is, the others can still judge
         return error

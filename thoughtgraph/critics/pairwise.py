@@ -17,6 +17,7 @@ from thoughtgraph.critics.vote import told
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.model import Model
 from thoughtgraph.prompt import Prompt, Prompter, quote
+from thoughtgraph.replies import shortened
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Json, Passage, Score, Thought
 
@@ -42,7 +43,8 @@ class Pairwise:
 
     A value is the mean chance to win against each of the others, in (0, 1), with its `spread`; it says something within
     its set only. The judge's liking for a place is fitted and taken out. A duel without a usable verdict in both orders
-    is abstained from, and so is a candidate without any duel. Where two verdicts on one pair agree no more than place
+    is abstained from, and so is a candidate without any duel. Candidates that read alike are one, for between them a
+    judge can only go by the place. Where two verdicts on one pair agree no more than place
     and chance explain (`Conduct.consistency` under `consistency`, by default what Landis and Koch, 1977, call slight),
     the judge is rejected, and nothing is valued: one that always names the first promotes nobody.
 
@@ -59,7 +61,7 @@ class Pairwise:
     prompter: Prompter = field(default_factory=lambda: duel)
     model: Model | None = None
     models: Sequence[Model] = ()
-    full: int = 8
+    full: int = 6
     rounds: int | None = None
     phantom: float = 1.0
     consistency: float = 0.2
@@ -79,21 +81,23 @@ class Pairwise:
     async def __call__(self, states: Sequence[State]) -> list[Score]:
         """One score for each state, in their order; all are abstained from where every judge is rejected."""
         compared = sorted(state.thought.id for state in states)
-        if len(states) < 2:
+        shown = [told(state) for state in states]
+        unlike = list({thought.text: thought for thought in shown}.values())
+        if len(unlike) < 2:
             return [Score(1.0, details={"compared": compared}) for _ in states]
-        bout = _Bout(self, states)
-        await tournament(len(states), bout.hold, states[0].rng, full=self.full, rounds=self.rounds)
-        return bout.scores(compared)
+        bout = _Bout(self, states[0], unlike)
+        await tournament(len(unlike), bout.hold, states[0].rng, full=self.full, rounds=self.rounds)
+        scores = dict(zip((thought.text for thought in unlike), bout.scores(compared), strict=True))
+        return [scores[thought.text] for thought in shown]
 
 
 class _Bout:
     """One set of candidates before the judges: what was shown, and all that was said."""
 
-    def __init__(self, critic: Pairwise, states: Sequence[State]) -> None:
-        self.critic = critic
-        self.root = replace(states[0], thoughts=(states[0].path[0],))  # the candidates are what is judged
-        self.shown = [told(state) for state in states]
-        self.jury: list[tuple[str, Model | None]] = [(model.name, model) for model in critic.models]
+    def __init__(self, critic: Pairwise, state: State, shown: Sequence[Thought]) -> None:
+        self.critic, self.shown = critic, shown
+        self.root = replace(state, thoughts=(state.path[0],))  # the candidates are what is judged
+        self.jury: list[tuple[str, Model | None]] = list(zip(_names(critic.models), critic.models, strict=True))
         self.jury = self.jury or [(critic.model.name if critic.model else "judge", critic.model)]
         self.duels: list[Duel] = []
         self.reasons: dict[tuple[str, int, int], str] = {}
@@ -171,12 +175,19 @@ class _Bout:
             if lost.share == (0 if lost.i == place else 1):
                 other = lost.j if lost.i == place else lost.i
                 reason = self.reasons[lost.judge, place, other]
-                return f"Compared with another candidate (this one is the first): {reason}"
+                return f"Compared with another candidate (this one is the first): {shortened(reason)}"
         return ""
 
 
 def _unheard(details: Json, feedback: str = "") -> Score:
     return Score(None, feedback, samples=0, status="abstained", details=details)
+
+
+def _names(models: Sequence[Model]) -> list[str]:
+    """What the judges are called; those that share a name are numbered, and keep a conduct each."""
+    names = [model.name for model in models]
+    numbered = (f"{name} ({names[:at].count(name) + 1})" for at, name in enumerate(names))
+    return [own if names.count(name) > 1 else name for name, own in zip(names, numbered, strict=True)]
 
 
 def _mean(shares: Sequence[Share]) -> Share:

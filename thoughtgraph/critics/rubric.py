@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
+from thoughtgraph.prompt import Prompt, Prompter, enclosed, quote
 from thoughtgraph.replies import shortened
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Passage, Score, Thought
@@ -227,7 +227,6 @@ def marked(criteria: tuple[Criterion, ...], low: float, high: float) -> Prompter
     def judge(
         x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:
-        told = narrate(thoughts, [()] * len(thoughts))
-        return Prompt(passages=quote(passages), problem=x, thoughts=told, ask=wish)
+        return Prompt(passages=quote(passages), problem=x, thoughts=enclosed(thoughts), ask=wish)
 
     return judge

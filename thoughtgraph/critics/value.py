@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 
 from thoughtgraph.errors import TaskError, Unparsable, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, narrate, quote
+from thoughtgraph.prompt import Prompt, Prompter, enclosed, quote
 from thoughtgraph.replies import as_data, lines, plain, shortened, spoken
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Passage, Score, Thought
@@ -235,8 +235,7 @@ def _judging(ask: str) -> Prompter:
     def judge(
         x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:
-        told = narrate(thoughts, [()] * len(thoughts))
         wish = f"Judge these thoughts, and do not go on with them: {ask}"
-        return Prompt(passages=quote(passages), problem=x, thoughts=told, ask=wish)
+        return Prompt(passages=quote(passages), problem=x, thoughts=enclosed(thoughts), ask=wish)
 
     return judge

@@ -131,4 +131,4 @@ def compare(
 
 
 def _defused(text: str) -> str:
-    return text.replace("<choice", "<\u200bchoice").replace("</choice", "<\u200b/choice")
+    return re.sub(r"<(?=\s*/?\s*choice)", "<\u200b", text, flags=re.IGNORECASE)

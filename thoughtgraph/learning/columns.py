@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 from thoughtgraph.errors import TaskError
 
+FAR = 1e100
+"""What lies further out counts as this: squares of such numbers, and sums of these, can still be told."""
+
 Array: TypeAlias = Any
 """A numpy array; its types are not known alike in all of its versions."""
 
@@ -57,6 +60,7 @@ class Columns:
     def of(cls, X: Array) -> Columns:
         """The columns of a training table."""
         np = arrays()
+        X = np.clip(X, -FAR, FAR)
         known = ~np.isnan(X)
         count = np.maximum(known.sum(axis=0), 1)
         middle = np.where(known, X, 0).sum(axis=0) / count

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from thoughtgraph.learning.agreement import VOTES
-from thoughtgraph.learning.columns import Columns
+from thoughtgraph.learning.columns import FAR, Columns
 from thoughtgraph.learning.features import Feature
 from thoughtgraph.learning.fitted import Model
 from thoughtgraph.learning.lessons import Lesson
@@ -15,8 +15,6 @@ from thoughtgraph.learning.linear import Linear
 from thoughtgraph.learning.registry import SURFACE
 from thoughtgraph.learning.signals import signal
 from thoughtgraph.learning.texts import LENGTH
-
-FAR = 1e300
 
 Fit: TypeAlias = Callable[[Lesson, Any], Model]
 """From a lesson, and the table of its examples, to a model."""
@@ -68,10 +66,13 @@ def surface(lesson: Lesson, fit: Fit, folds: Sequence[set[str]]) -> Contender:
 
 
 def _given(name: str, lesson: Lesson, feature: Feature | None = None, column: str = "", sign: float = 1.0) -> Contender:
-    """The column itself is the reward, or its negative; without one, the same for all."""
-    columns = () if feature is None else feature.columns
-    none = (0.0,) * len(columns)
-    unmoved = Columns((-FAR,) * len(columns), (FAR,) * len(columns), none, (1.0,) * len(columns))
-    model = Linear(unmoved, tuple(sign * (name == column) for name in columns))
+    """The column itself is the reward, or its negative; without one, the same for all.
+
+    A signal that is missing says nothing, and counts as their mean; who claims no answer has no vote.
+    """
     features = () if feature is None else (feature,)
-    return Contender(name, features, model, model(lesson.table(features)))
+    X, columns = lesson.table(features), () if feature is None else feature.columns
+    middle = Columns.of(X).middle if name.startswith("signal:") else (0.0,) * len(columns)
+    unmoved = Columns((-FAR,) * len(columns), (FAR,) * len(columns), middle, (1.0,) * len(columns))
+    model = Linear(unmoved, tuple(sign * (name == column) for name in columns))
+    return Contender(name, features, model, model(X))

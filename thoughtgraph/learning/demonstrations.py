@@ -78,6 +78,8 @@ def balanced(labels: Sequence[float], weights: Sequence[float]) -> list[float]:
     """Weights with which ones and zeros count the same, half of all each."""
     total = fsum(weights)
     ones = fsum(w * y for w, y in zip(weights, labels, strict=True))
+    if not 0 < ones < total:
+        raise TaskError("there are demonstrations alone, or none: expected some, and responses of the generator")
     return [w * total / 2 / (ones if y else total - ones) for w, y in zip(weights, labels, strict=True)]
 
 

@@ -62,7 +62,7 @@ def load_critic(path: str | os.PathLike[str], features: Iterable[Feature] = ()) 
 def _loaded(path: Path, own: Sequence[Feature]) -> Learned:
     told = _told(path)
     schema = told.pop("schema", None)
-    if schema is True or schema != SCHEMA:
+    if type(schema) is not int or schema != SCHEMA:
         raise TaskError(f"{path} is no critic of schema {SCHEMA}: expected a file that a critic's save wrote")
     fitted = told.pop("fitted", None)
     body = _validated(told, path)

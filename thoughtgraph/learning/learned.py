@@ -55,7 +55,7 @@ class Learned:
 
     Rewards are known up to a constant for each question, so they rank responses to one question and say nothing of
     others. `spread` is the standard deviation between the members of an ensemble, None for a model alone. Where no
-    feature has anything to say of a response, the critic abstains.
+    feature has anything to say of a response, or the model's numbers overflow, the critic abstains.
 
     `generators` are those whose responses it was fitted to. A critic still judges those of another one, and then says
     so in the score's `details`, because probabilities that were calibrated on one generator are too high for a weaker
@@ -85,12 +85,14 @@ class Learned:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES or self.kind not in ("prob", "reward"):
             raise TaskError(
-                f"the objective is {self.objective!r} and the kind {self.kind!r}: expected one of "
+                f"the objective is {self.objective!r:.40} and the kind {self.kind!r:.40}: expected one of "
                 f'{", ".join(OBJECTIVES)}, and "prob" or "reward"'
             )
         names, columns = [feature.name for feature in self.features], self.columns
+        if odd := [name for name in (self.name, *names) if not name.isprintable()]:
+            raise TaskError(f"the critic or a feature has the name {odd[0]!r:.80}: expected one that can be printed")
         if len(set(names)) != len(names):
-            raise TaskError(f"the features are {', '.join(names)}: expected each once")
+            raise TaskError(f"the features are {', '.join(names):.400}: expected each once")
         if self.fitted.width != len(columns):
             raise TaskError(f"the model takes {self.fitted.width} columns, its features give {len(columns)}")
         object.__setattr__(self, "digest", digest_of(body_of(self)))
@@ -116,7 +118,7 @@ class Learned:
             return []
         X = table([examples], self.features)
         values, spreads = self.values(X)
-        known = ~np.isnan(X).all(axis=1)
+        known = ~np.isnan(X).all(axis=1) & np.isfinite(values)
         return [
             self._score(float(value), spread, example) if seen else Score(None, samples=0, status="abstained")
             for value, spread, example, seen in zip(values, spreads, examples, known, strict=True)
@@ -125,11 +127,12 @@ class Learned:
     def values(self, X: Array) -> tuple[Array, list[float | None]]:
         """What the model makes of a table of features: values (n,), and their spreads."""
         np = arrays()
-        values = self._read(self.fitted(X))
-        if not isinstance(self.fitted, Ensemble) or len(self.fitted.members) < 2:
-            return values, [None] * len(values)
-        spread = np.std(self._read(self.fitted.each(X)), axis=0, ddof=1)
-        return values, [float(s) for s in spread]
+        with np.errstate(over="ignore", invalid="ignore"):  # the numbers of a file may be as large as they like
+            values = self._read(self.fitted(X))
+            if not isinstance(self.fitted, Ensemble) or len(self.fitted.members) < 2:
+                return values, [None] * len(values)
+            spread = np.std(self._read(self.fitted.each(X)), axis=0, ddof=1)
+        return values, [float(s) if np.isfinite(s) else None for s in spread]
 
     def example(self, state: State) -> Example:
         """A state as it is judged: its path in words, with "prior", "depth" and earlier scores as signals."""
@@ -182,7 +185,8 @@ def carried(path: Sequence[Thought]) -> Json | None:
 
 def digest_of(told: Json) -> str:
     """Sixteen characters that stand for JSON data."""
-    return sha256(json.dumps(told, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()).hexdigest()[:16]
+    text = json.dumps(told, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def body_of(critic: Learned) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Row:
 
     def __post_init__(self) -> None:
         if not self.id:
-            object.__setattr__(self, "id", sha256(self.question.encode()).hexdigest()[:16])
+            object.__setattr__(self, "id", sha256(self.question.encode(errors="surrogatepass")).hexdigest()[:16])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,11 @@ class Preference(Row):
     judge: str = ""
     flips: int = 0
     kind: Literal["preference"] = "preference"
+
+    def __post_init__(self) -> None:
+        super(Preference, self).__post_init__()
+        if self.flips < 0:
+            raise TaskError(f"the preference has {self.flips} flips: expected a count")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

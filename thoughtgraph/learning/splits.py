@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from random import Random
 from typing import Any, TypeAlias
@@ -24,6 +23,8 @@ NEAR = 0.8
 TEMPLATE = (5, 0.05)
 """What stands in more questions than this, the larger of a count and a share, is their template, and tells nothing."""
 
+_LISTED = re.compile(r"\A\W*(?:(?:question|problem|task|q)\W{0,3})?\d{1,6}[.:)]\s+")
+
 Words: TypeAlias = tuple[str, ...]
 Shingle: TypeAlias = tuple[str, str, str]
 
@@ -34,8 +35,12 @@ def asked(row: Row) -> str:
 
 
 def normal(text: str) -> Words:
-    """A text's words, numbers and signs: without case, spacing and punctuation, which change no question."""
-    return tuple(re.findall(r"\w+|[^\w\s.,;:!?'\"“”‘’`]", normalize("NFKC", text).casefold()))
+    """A text's words, numbers and signs: without case, spacing, punctuation and its own number in a list.
+
+    None of these changes a question: "12. How many?" and "Question 7: how many" are one.
+    """
+    told = _LISTED.sub("", normalize("NFKC", text).casefold())
+    return tuple(re.findall(r"\w+|[^\w\s.,;:!?'\"“”‘’`]", told))
 
 
 def kin(questions: Mapping[str, str]) -> dict[str, str]:
@@ -46,27 +51,45 @@ def kin(questions: Mapping[str, str]) -> dict[str, str]:
     puzzles, however long the words around them.
     """
     first = dict[Words, str]()
-    group = {id: first.setdefault(normal(text), id) for id, text in questions.items()}
-    for a, b in _nearly({id: words for words, id in first.items()}):
-        one, other = sorted((group[a], group[b]), key=list(questions).index)
-        group = {id: one if of == other else of for id, of in group.items()}
-    return group
+    equal = {id: first.setdefault(normal(text), id) for id, text in questions.items()}
+    near = _nearly({id: words for words, id in first.items()})
+    return {id: near[same] for id, same in equal.items()}
 
 
-def _nearly(texts: Mapping[str, Words]) -> Iterator[tuple[str, str]]:
-    """Pairs of nearly equal texts, found by the rarest of what they hold (prefix filtering: Chaudhuri et al., 2006)."""
+def _nearly(texts: Mapping[str, Words]) -> dict[str, str]:
+    """For each text the first that is nearly equal to it, or to one that is, and so on.
+
+    Pairs are found by the rarest of what they hold (prefix filtering: Chaudhuri et al., 2006).
+    """
+    first = {id: id for id in texts}
+    order = {id: number for number, id in enumerate(texts)}
+    own, place = _own(texts), dict[tuple[Words, Shingle], list[str]]()
+    for id, shingles in own.items():
+        numbers = tuple(word for word in texts[id] if word.isdigit())
+        keys = [(numbers, shingle) for shingle in shingles[: len(shingles) - ceil(NEAR * len(shingles)) + 1]]
+        for other in {other for key in keys for other in place.get(key, ())}:
+            one, two = sorted((_first(first, id), _first(first, other)), key=order.__getitem__)
+            if one != two and _jaccard(shingles, own[other]) >= NEAR:
+                first[two] = one
+        for key in keys:
+            place.setdefault(key, []).append(id)
+    return {id: _first(first, id) for id in texts}
+
+
+def _own(texts: Mapping[str, Words]) -> dict[str, list[Shingle]]:
+    """The runs of three words of each text, without those of a template, the rarest first."""
     held = {id: set(zip(words, words[1:], words[2:], strict=False)) for id, words in texts.items()}
     count = Counter(shingle for shingles in held.values() for shingle in shingles)
     most = max(TEMPLATE[0], TEMPLATE[1] * len(texts))
-    own = {id: [s for s in shingles if count[s] <= most] for id, shingles in held.items()}
-    place = dict[tuple[Words, Shingle], list[str]]()
-    for id, shingles in own.items():
-        shingles.sort(key=lambda s: (count[s], s))
-        numbers = tuple(word for word in texts[id] if word.isdigit())
-        for shingle in shingles[: len(shingles) - ceil(NEAR * len(shingles)) + 1]:
-            place.setdefault((numbers, shingle), []).append(id)
-    pairs = dict.fromkeys(pair for ids in place.values() for pair in combinations(ids, 2))
-    return (pair for pair in pairs if _jaccard(own[pair[0]], own[pair[1]]) >= NEAR)
+    told = {id: [shingle for shingle in shingles if count[shingle] <= most] for id, shingles in held.items()}
+    return {id: sorted(shingles, key=lambda shingle: (count[shingle], shingle)) for id, shingles in told.items()}
+
+
+def _first(first: dict[str, str], id: str) -> str:
+    """The first of the group that a text is in; the way there is halved for whoever comes next."""
+    while first[id] != id:
+        first[id] = id = first[first[id]]
+    return id
 
 
 def _jaccard(a: Sequence[Shingle], b: Sequence[Shingle]) -> float:

@@ -16,6 +16,7 @@ from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.learning.calibration import Calibration, calibrate
 from thoughtgraph.learning.checks import allowed, apart, enough, grouped, one_text_each, telling, unheard
 from thoughtgraph.learning.choosing import ENVIRONMENT, LEARNS_FROM, Choice, Negatives, choose
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.contenders import Contender, baselines, learned, surface
 from thoughtgraph.learning.demonstrations import Demonstrations
 from thoughtgraph.learning.features import Feature
@@ -142,7 +143,7 @@ def train_critic(
     fit = Fitting(choice.trainer, learner, members, pessimism, seed)
     with one_thread():
         contest = _contest(fit, lesson, trial, _seen(choice.trainer) if features is None else features_of(features))
-    training = _verdict(contest, choice, anyway, name)
+        training = _verdict(contest, choice, anyway, name)
     training = replace(training, notes=(*notes, *unsaid, *choice.notes, *found, *training.notes))
     if not isinstance(choice.trainer, Demonstrations):
         return training
@@ -232,6 +233,7 @@ def one_thread() -> Generator[None, None, None]:
     On tables as small as these, threads wait for each other five times longer than they work, and their number would
     show in the last digits of a critic.
     """
+    arrays()  # only a library that is loaded can be told so
     try:
         import threadpoolctl  # pyright: ignore[reportMissingTypeStubs, reportMissingImports]
     except ImportError:

@@ -11,8 +11,11 @@ from typing import Any, Literal
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.columns import Array, Columns, arrays, floats
 
-ROWS = 4096
-"""So many rows are scored at once."""
+CELLS = 600_000
+"""In so many places, rows times trees, are rows at once while they are scored."""
+
+DEEPEST = 64
+"""So many steps a row may take down a tree: those grown here take 14 at most, and a file could hold a longer way."""
 
 EXACT = 1e-9
 """So close must our scores be to those of the library that grew the trees."""
@@ -36,9 +39,15 @@ class Tree:
         nodes = len(self.column)
         if not nodes or {len(part) for part in (self.threshold, self.left, self.right, self.value)} != {nodes}:
             raise TaskError("a tree's nodes are incomplete: expected a column, threshold, children and value for each")
+        depth = [0] * nodes
         for node, (column, left, right) in enumerate(zip(self.column, self.left, self.right, strict=True)):
-            if column >= 0 and not (node < left < nodes and node < right < nodes):
+            if column < 0:
+                continue
+            if not (node < left < nodes and node < right < nodes):
                 raise TaskError(f"node {node} of {nodes} has the children {left} and {right}: expected later nodes")
+            depth[left] = depth[right] = depth[node] + 1
+        if max(depth) > DEEPEST:
+            raise TaskError(f"a tree is {max(depth)} steps deep: expected at most {DEEPEST}")
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,8 @@ class Trees:
         """The logit of each row of X (n, d), with NaN where something is missing."""
         np = arrays()
         Z = self.columns(X).astype(np.float32 if self.single else np.float64)
-        parts = [self._sum(Z[start : start + ROWS]) for start in range(0, len(Z), ROWS)]
+        some = max(1, CELLS // max(1, len(self.trees)))
+        parts = [self._sum(Z[start : start + some]) for start in range(0, len(Z), some)]
         return np.concatenate([np.zeros(0), *parts])
 
     def _sum(self, Z: Array) -> Array:

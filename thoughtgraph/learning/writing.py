@@ -20,7 +20,7 @@ def write_whole(path: str | os.PathLike[str], lines: Iterable[str]) -> int:
         with aside.open("w", encoding="utf-8") as file:
             count = sum(1 for line in lines if file.write(line + "\n"))
         aside.replace(target)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TaskError(f"{target} cannot be written ({error})") from None
     finally:
         aside.unlink(missing_ok=True)

@@ -103,11 +103,10 @@ def _reply(body: _Body) -> Reply:
     if refusal := "".join(part.refusal or "" for part in parts):
         return Reply(refusal, "refusal")
     text = "".join(part.text or "" for part in parts)
-    likely = tuple(pair for part in parts if part.logprobs for pair in logprobs(part.logprobs))
-    top = tuple(row for part in parts if part.logprobs for row in alternatives(part.logprobs))
+    listed = [one for part in parts if hasattr(part.logprobs, "__iter__") for one in part.logprobs]
     why = body.incomplete_details and body.incomplete_details.reason
     finish = _FINISH.get(why or "", why or body.status) if body.status == "incomplete" else "stop"
-    return Reply(text, finish, likely, top)
+    return Reply(text, finish, logprobs(listed), alternatives(listed))
 
 
 def _failed(body: _Body, endpoint: Endpoint) -> Unavailable:

@@ -11,37 +11,45 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from thoughtgraph.api import as_policy, as_store, submitted
+from thoughtgraph.api import as_policy, as_store
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import TaskError, at_least
-from thoughtgraph.learning.labels import Evaluate, rows_of
-from thoughtgraph.learning.learned import Learned
-from thoughtgraph.learning.rows import AnyRow, Outcome
+from thoughtgraph.learning.labels import LABELS, Evaluate, rows_of
+from thoughtgraph.learning.learned import Learned, Trained
+from thoughtgraph.learning.rows import AnyRow, Outcome, Row
+from thoughtgraph.learning.splits import groups
 from thoughtgraph.learning.training import Training, train_critic
+from thoughtgraph.marks import mark
 from thoughtgraph.model import Model
 from thoughtgraph.protocols import Critic
 from thoughtgraph.recipes.audit import aaudit
 from thoughtgraph.recipes.audit_report import Report
-from thoughtgraph.recipes.runs import Done, Runs
+from thoughtgraph.recipes.paired import LEVEL, chance
+from thoughtgraph.recipes.runs import Done, Runs, patiently
+from thoughtgraph.result import RunFailed
 from thoughtgraph.search.labelled import Labelled
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.store import SQLiteStore, Store
 from thoughtgraph.task import Task
 from thoughtgraph.tasks.evaluation import evaluator
 from thoughtgraph.thought import Json
-from thoughtgraph.verbs import Policy
+from thoughtgraph.verbs import Policy, family, roles
 
 Train: TypeAlias = Callable[[Sequence[AnyRow]], Training | Critic]
 """From rows to a critic."""
+
+NOTHING = "no question was answered, and graded, with both critics"
+"""Why nothing was decided."""
 
 
 @dataclass(frozen=True)
 class Round:
     """One round: what was learned from, what came of it, and whether it was kept.
 
-    `current` and `candidate` are E with either critic on the questions that decide, `gap` their difference run by run.
-    `audit` is what the candidate is worth on rows from those questions. `paths` are the answers of this round that the
-    evaluator verified: rows to teach the generator with, whatever became of the critic.
+    `current` and `candidate` are E with either critic on the questions that decide, `gap` their difference run by run,
+    and `chance` how likely such a gap is where the candidate is no better (`paired.chance`). `audit` is what the
+    candidate is worth on rows from those questions. `paths` are the answers of this round that the evaluator verified:
+    rows to teach the generator with, whatever became of the critic.
     """
 
     number: int
@@ -53,6 +61,7 @@ class Round:
     current: Interval | None = None
     candidate: Interval | None = None
     gap: Interval | None = None
+    chance: float | None = None
     audit: Report | None = field(default=None, repr=False)
     paths: tuple[Outcome, ...] = field(default=(), repr=False)
 
@@ -63,6 +72,7 @@ class Round:
         """As JSON data, without the critic and the paths."""
         means = {name: _json(getattr(self, name)) for name in ("current", "candidate", "gap")}
         told = {"number": self.number, "rows": self.rows, "accepted": self.accepted, "why": self.why, **means}
+        told |= {"chance": self.chance}
         training = self.training.to_json() if self.training else None
         audit = self.audit.to_json() if self.audit else None
         return {**told, "paths": len(self.paths), "training": training, "audit": audit}
@@ -130,23 +140,22 @@ def improve(tasks: Sequence[Task], *, policy: Policy | str, budget: Budget, **ho
     are made of these searches, when they are over, by `evaluate`, which tells right answers from wrong ones and never
     enters a search. `train` makes a critic of all rows so far, by default `train_critic`. The candidate takes the place
     of the task's critic named `critic` ("value") where the policy, with the same seeds and within the same `budget`
-    for a run, answers the deciding questions better: where the 95 % interval of the paired difference lies above 0.
+    for a run, answers the deciding questions better: where the 95 % interval of the paired difference lies above 0,
+    and an exact test (`paired.chance`) agrees. One that is no better is kept by luck in 2.5 % of the rounds at most;
+    over several rounds that adds up, so what was kept is worth its `gain`, on questions that decided nothing.
 
     `split` gives the shares of the questions that are learned from and that decide, (0.5, 0.25); the others are only
-    reported on, at the end. No two shares hold the same question, and which question is where depends on it alone.
-    `seeds` (1) runs a question each. With a `store` everything is kept there: called again, the loop goes on where it
-    was stopped, and pays nothing twice. `model`, `models` and `base_url` are as in `solve`; `on_round` hears of rounds.
+    reported on, at the end. No two shares hold the same question, nor nearly the same, and which question is where
+    depends on the questions alone. `seeds` (1) runs a question each. With a `store` everything is kept there: called
+    again, the loop goes on where it was stopped, and pays nothing twice. A single run that fails is left out, and
+    tried again next time; with a later critic it counts as no answer, so that nothing is gained by failing. `model`,
+    `models` and `base_url` are as in `solve`; `on_round` hears of rounds.
 
-    Raises `TaskError` where the questions are too few, stand there twice, or nobody can evaluate them.
+    Raises `TaskError` where the questions are too few, stand there twice, or nobody can evaluate them, and `RunFailed`
+    where run after run fails.
     """
-    future = submitted(lambda: aimprove(tasks, policy=policy, budget=budget, **how))
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        with contextlib.suppress(BaseException):
-            future.result(timeout=5)
-        raise
+    kept = "nothing is kept without a store" if how.get("store") is None else "improve again with the same store"
+    return patiently(lambda: aimprove(tasks, policy=policy, budget=budget, **how), kept)
 
 
 async def aimprove(tasks: Sequence[Task], *, policy: Policy | str, budget: Budget, **how: Unpack[Loop]) -> Improvement:
@@ -172,30 +181,59 @@ def _work(tasks: list[Task], policy: Policy | str, budget: Budget, store: Store,
     name, evaluate = tasks[0].critic(how.get("critic", "value")), how.get("evaluate") or evaluator
     _gradable(tasks, evaluate)
     chosen, labeller = as_policy(policy, tasks[0]), how.get("labeller")
+    told = _sound(tasks[0], chosen, name, budget, how.get("labels", ("steps",)))
     walks = Labelled(chosen) if labeller is None else as_policy(labeller, tasks[0])
     runs = Runs(store, budget, how.get("model"), how.get("models") or {}, how.get("base_url"), how.get("workers", 8))
     train: Train = how.get("train") or partial(train_critic, seed=seed)
-    told, span = tuple(how.get("labels", ("steps",))), range(seed, seed + seeds)
+    span = range(seed, seed + seeds)
     return Work(parts, chosen, walks, name, evaluate, runs, train, told, span, how.get("on_round"))
 
 
+def _sound(task: Task, policy: Policy, name: str, budget: Budget, labels: Sequence[Any]) -> tuple[Any, ...]:
+    """The labels, where these and the rest can work."""
+    if not isinstance(budget, Budget) or not (budget.limits or budget.seconds):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"the budget is {budget}: expected one limit for every run, as in tg.Budget(calls=40)")
+    if isinstance(labels, str) or not labels or set(labels) - set(LABELS):
+        raise TaskError(f"the labels are {labels!r}: expected some of {', '.join(LABELS)}, as in labels=('steps',)")
+    asked = {task.critic(critic) for one in family(policy) for critic in roles(one)[1]}
+    if asked and name not in asked:
+        raise TaskError(
+            f"the policy asks {', '.join(sorted(asked))} and never {name!r}, so no candidate could change anything: "
+            "name the critic that it asks, as in critic=..."
+        )
+    return tuple(labels)
+
+
 def parted(tasks: Sequence[Task], split: tuple[float, float], rounds: int) -> tuple[tuple[Task, ...], ...]:
-    """The questions of each round, those that decide, and those reported on, in the order of their digests."""
+    """The questions of each round, those that decide, and those reported on, in the order of their digests.
+
+    Questions that are the same but for a few words stand together, where the first of them belongs.
+    """
     known = {(task.name, task.x) for task in tasks}
     if len(known) < len(tasks):
         raise TaskError(
             f"{len(tasks) - len(known)} questions stand there twice: they would be on both sides of a split"
         )
-    learned, deciding = split
-    if not (learned > 0 and deciding > 0 and learned + deciding < 1):
-        raise TaskError(f"split is {split!r}: expected the shares to learn from and to decide on, below 1 in all")
+    learned, deciding = _shares(split)
     order = sorted(tasks, key=lambda task: sha256(f"{task.name}/{task.x}".encode()).hexdigest())
+    kin = groups(Row(question=task.x, id=str(number), problem=task.problem) for number, task in enumerate(order))
+    first = [int(kin[str(number)]) for number in range(len(order))]
     cuts = (round(learned * len(order)), round((learned + deciding) * len(order)))
-    learn, decide, report = order[: cuts[0]], order[cuts[0] : cuts[1]], order[cuts[1] :]
+    learn, decide, report = (
+        tuple(task for task, at in zip(order, first, strict=True) if low <= at < high)
+        for low, high in zip((0, *cuts), (*cuts, len(order)), strict=True)
+    )
     if len(learn) < rounds or min(len(decide), len(report)) < 2:
         raise TaskError(f"{len(tasks)} questions are too few for {rounds} rounds and a split of {split}: give more")
-    shares = [tuple(learn[number::rounds]) for number in range(rounds)]
-    return (*shares, tuple(decide), tuple(report))
+    return (*(learn[number::rounds] for number in range(rounds)), decide, report)
+
+
+def _shares(split: Sequence[float]) -> tuple[float, float]:
+    with contextlib.suppress(TypeError, ValueError):
+        learned, deciding = split
+        if learned > 0 and deciding > 0 and learned + deciding < 1:
+            return learned, deciding
+    raise TaskError(f"split is {split!r}: expected the shares to learn from and to decide on, below 1 in all")
 
 
 def _gradable(tasks: Sequence[Task], evaluate: Evaluate) -> None:
@@ -208,6 +246,17 @@ def _gradable(tasks: Sequence[Task], evaluate: Evaluate) -> None:
 
 
 # -- the rounds --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Who has the critic's place: one that was trained, or (None) each task's own.
+
+    `of` says what it was made of, where its mark may not: two critics that look alike must not share their runs.
+    """
+
+    critic: Critic | None = None
+    of: str = ""
 
 
 @dataclass
@@ -229,59 +278,66 @@ class Work:
     async def __call__(self) -> Improvement:
         """All rounds, and then what they were worth."""
         *shares, deciding, reported = self.parts
-        first = current = shares[0][0].critics[self.name]
+        current = first = Seat()
         held, done = await self._labelled(deciding, first), list[Round]()
         for number, share in enumerate(shares, 1):
-            made = await self._round(number, share, current, deciding, held)
-            current = made.critic if made.accepted and made.critic is not None else current
+            made, candidate = await self._round(number, share, current, deciding, held)
+            current = candidate if made.accepted else current
             done.append(made)
             if self.listen:
                 self.listen(made)
         split = (sum(map(len, shares)), len(deciding), len(reported))
-        if current is first:
-            return Improvement(current, tuple(done), split)
+        if current.critic is None:
+            return Improvement(shares[0][0].critics[self.name], tuple(done), split)
         before, after = await self._solved(reported, first), await self._solved(reported, current)
         gain = difference(after, before)
-        return Improvement(current, tuple(done), split, interval(before), interval(after), gain)
+        return Improvement(current.critic, tuple(done), split, interval(before), interval(after), gain)
 
     async def _round(
-        self, number: int, share: Sequence[Task], current: Critic, deciding: Sequence[Task], held: Sequence[AnyRow]
-    ) -> Round:
-        """Search, label, train, audit, decide."""
+        self, number: int, share: Sequence[Task], current: Seat, deciding: Sequence[Task], held: Sequence[AnyRow]
+    ) -> tuple[Round, Seat]:
+        """Search, label, train, audit, decide; the round, and the candidate."""
         found = await self._labelled(share, current)
         self.rows += [row for row in found if row.kind in _kinds(self.labels)]
         paths = tuple(row for row in found if isinstance(row, Outcome) and row.value == 1)
         try:
             learned = await asyncio.to_thread(self.train, list(self.rows))
         except TaskError as error:
-            return Round(number, len(self.rows), False, f"nothing could be trained: {error}", None, paths=paths)
+            why = f"nothing could be trained: {error}"
+            return Round(number, len(self.rows), False, why, None, paths=paths), current
         critic, training = (learned.critic, learned) if isinstance(learned, Training) else (learned, None)
-        made = Round(number, len(self.rows), False, "", critic, training, paths=paths)
-        return await self._decided(made, current, deciding, held)
+        made = Round(number, len(self.rows), False, "training gave no critic", critic, training, paths=paths)
+        candidate = self._seat(critic)
+        return (made if critic is None else await self._decided(made, candidate, current, deciding, held)), candidate
 
-    async def _decided(self, made: Round, current: Critic, deciding: Sequence[Task], held: Sequence[AnyRow]) -> Round:
+    def _seat(self, critic: Critic | None) -> Seat:
+        """A learned critic says by its digest what it is; of any other nobody knows what its mark leaves out."""
+        told = isinstance(critic, Learned | None)
+        return Seat(critic, "" if told else f"{mark(self.train)} {Trained.on(self.rows).digest}")
+
+    async def _decided(
+        self, made: Round, candidate: Seat, current: Seat, deciding: Sequence[Task], held: Sequence[AnyRow]
+    ) -> Round:
         """Keep the candidate where the policy answers more of the deciding questions with it, beyond doubt."""
-        if made.critic is None:
-            return replace(made, why="training gave no critic")
-        before, after = await self._solved(deciding, current), await self._solved(deciding, made.critic)
-        gap = difference(after, before)
-        accepted = gap is not None and gap.low is not None and gap.low > 0
-        why = f"E {interval(before)} -> {interval(after)}, {gap.signed if gap else 'unknown'}"
+        before, after = await self._solved(deciding, current), await self._solved(deciding, candidate)
+        gap, luck = difference(after, before), chance(after, before)
+        accepted = gap is not None and gap.low is not None and gap.low > 0 and luck <= LEVEL
+        why = f"E {interval(before)} -> {interval(after)}, {gap.signed} (p = {luck:.2g})" if gap else NOTHING
         return replace(
-            made, accepted=accepted, why=why, current=interval(before), candidate=interval(after), gap=gap,
-            audit=await self._audited(made.critic, held),
+            made, accepted=accepted, why=why, current=interval(before),
+            candidate=interval(after), gap=gap, chance=luck, audit=await self._audited(made.critic, held),
         )  # fmt: skip
 
-    async def _audited(self, critic: Critic, held: Sequence[AnyRow]) -> Report | None:
+    async def _audited(self, critic: object, held: Sequence[AnyRow]) -> Report | None:
         """What the critic is worth on rows of the deciding questions; None where they can tell nothing."""
-        with contextlib.suppress(TaskError):
+        with contextlib.suppress(TaskError, RunFailed):
             return await aaudit(critic, [row for row in held if row.kind in _kinds(self.labels)], trained=self.rows)
         return None
 
-    async def _labelled(self, tasks: Sequence[Task], critic: Critic) -> list[AnyRow]:
+    async def _labelled(self, tasks: Sequence[Task], seat: Seat) -> list[AnyRow]:
         """Search, and only then grade: rows of the kinds that are wanted, and the outcomes beside them."""
-        dressed = self._with(tasks, critic)
-        done = await self.runs.all(dressed, self.labeller, self.seeds)
+        dressed = self._with(tasks, seat)
+        done = await self.runs.all(dressed, self.labeller, self.seeds, seat.of)
         wanted = tuple(dict.fromkeys((*self.labels, "outcomes")))
         rollout = getattr(self.labeller, "rollout", None)
         return await asyncio.to_thread(
@@ -289,20 +345,34 @@ class Work:
             labels=wanted, rollout=rollout,
         )  # fmt: skip
 
-    async def _solved(self, tasks: Sequence[Task], critic: Critic) -> list[list[float]]:
-        """E of the policy with this critic: a row for each question, a number for each seed."""
-        dressed = self._with(tasks, critic)
-        done = await self.runs.all(dressed, self.policy, self.seeds)
-        return [[self._grade(task, one) for one in row] for task, row in zip(dressed, done, strict=True)]
+    async def _solved(self, tasks: Sequence[Task], seat: Seat) -> list[list[float | None]]:
+        """E of the policy with this critic: a row for each question, a number for each seed.
 
-    def _grade(self, task: Task, one: Done) -> float:
+        A run that failed is unknown with the first critic, and no answer with a later one: else a critic would gain
+        by breaking down where a question is hard.
+        """
+        dressed = self._with(tasks, seat)
+        done = await self.runs.all(dressed, self.policy, self.seeds, seat.of)
+        failed = None if seat.critic is None else 0.0
+        return [
+            [failed if one.error else self._grade(task, one) for one in row]
+            for task, row in zip(dressed, done, strict=True)
+        ]
+
+    def _grade(self, task: Task, one: Done) -> float | None:
+        """E of an answer, 0 of none at all; None where the evaluator cannot tell."""
         grade = self.evaluate(task)
         assert grade is not None
-        return 0.0 if one.answer is None else float(grade(one.answer) or 0.0)
+        said = 0.0 if one.answer is None else grade(one.answer)
+        if said is not None and not 0 <= said <= 1:
+            raise TaskError(f"{one.answer!r:.80} was graded {said!r}: expected a number from 0 to 1, or None")
+        return None if said is None else float(said)
 
-    def _with(self, tasks: Sequence[Task], critic: Critic) -> list[Task]:
+    def _with(self, tasks: Sequence[Task], seat: Seat) -> list[Task]:
         """The tasks with this critic; a learned one reads answers as the task does, and as it was taught."""
-        return [replace(task, critics={**task.critics, self.name: reading(critic, task)}) for task in tasks]
+        if seat.critic is None:
+            return list(tasks)
+        return [replace(task, critics={**task.critics, self.name: reading(seat.critic, task)}) for task in tasks]
 
 
 def reading(critic: Critic, task: Task) -> Critic:

@@ -502,7 +502,8 @@ class _Work:
         self.paid[name, batch[0].id] = asked.usage
         said = [scores for scores in asked.scores if scores is not None]
         if len(said) < len(puts):
-            return asked.stopped or "its runs did not end"
+            spent = asked.stopped and not asked.stopped.startswith(FAILED)  # it names a share of the budget
+            return f"the budget of {self.budget} is spent" if spent else asked.stopped or "its runs did not end"
         self._learn(name, batch, iter(said))
         return ""
 
