@@ -373,3 +373,14 @@ def test_a_process_that_is_killed_leaves_what_it_takes_to_know(moment: str, answ
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == answer
     assert ledger.read_text(encoding="utf-8").splitlines() == ["bought"]
+
+
+def test_an_estimate_bills_what_is_paid_for_elsewhere():
+    async def asking(state, n):
+        await state.act("ask", lambda: 1, calls=3)
+        return [tg.Draft("x", done=True)]
+
+    task = tg.Task("q", {"step": asking})
+    found = tg.estimate(task, policy="direct", budget=tg.Budget(calls=9))
+    assert (found.minimum.calls, found.expected.calls, found.maximum.calls) == (3, 3, 3)
+    assert tg.solve(task, policy="direct", budget=tg.Budget(calls=9)).usage.calls == 3

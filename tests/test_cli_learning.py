@@ -85,6 +85,10 @@ def test_rows_are_exported_and_what_is_left_out_is_said(tmp_path: Path, rows: Pa
     [
         (("train", "nowhere.jsonl", "--out", "x.json"), "cannot be read"),
         (("audit", "nobody", "{rows}", "--no-store"), "there is no critic 'nobody'"),
+        (("audit", "x" * 400, "{rows}", "--no-store"), "there is no critic"),
+        (("audit", "value(**{{'samples': 2}})", "{rows}", "--no-store"), "is no critic"),
+        (("audit", "value", "{rows}", "--no-store", "--page", "."), "is a folder"),
+        (("label", "x.jsonl", "--task", "magic", "--store", "nowhere.db"), "there is no"),
         (("audit", "nowhere.json", "{rows}", "--no-store"), "cannot be read"),
         (("export", "{rows}", "--for", "ppo", "--out", "x"), "expected one of sft"),
         (("export", "{rows}", "--for", "dpo", "--out", "x"), "expected preferences"),

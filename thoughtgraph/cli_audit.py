@@ -27,8 +27,9 @@ def audited(
 
     `seen` are files of rows that it was trained on. Everything that can be known to fail does so before it is asked.
     """
-    if page is not None and not page.parent.is_dir():
-        raise TaskError(f"the page's folder {str(page.parent)!r:.200} is not there: make it first")
+    if page is not None and (page.is_dir() or not page.parent.is_dir()):
+        what = "is a folder: name a file in it" if page.is_dir() else "has no folder to stand in: make it first"
+        raise TaskError(f"the page {str(page)!r:.200} {what}")
     judge = critic_named(critic)
     report = audit(judge, _rows(files), trained=_rows(seen), name="" if _is_file(critic) else critic, **how)
     if page is not None:
@@ -75,7 +76,10 @@ def _snake(name: str) -> str:
 
 
 def _is_file(text: str) -> bool:
-    return text.endswith(".json") or Path(text).is_file()
+    try:
+        return text.endswith(".json") or Path(text).is_file()
+    except OSError:  # too long for a file's name
+        return False
 
 
 def _read(text: str) -> tuple[str, dict[str, Any]]:
@@ -85,10 +89,16 @@ def _read(text: str) -> tuple[str, dict[str, Any]]:
         if isinstance(node, ast.Name):
             return node.id, {}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-            return node.func.id, {str(word.arg): ast.literal_eval(word.value) for word in node.keywords if word.arg}
+            return node.func.id, {str(word.arg): ast.literal_eval(word.value) for word in _named(node)}
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         pass
     raise ValueError(f"{text!r:.200} is no critic: expected its file, or a name with settings, as in value(samples=3)")
+
+
+def _named(call: ast.Call) -> list[ast.keyword]:
+    if any(word.arg is None for word in call.keywords):
+        raise ValueError("settings by ** have no names")
+    return call.keywords
 
 
 def _made(name: str, kind: Any, settings: Mapping[str, Any]) -> object:

@@ -31,13 +31,13 @@ Rows = Annotated[list[Path], typer.Argument(help="files of rows, JSONL")]
 
 @contextlib.contextmanager
 def _refusing() -> Generator[None, None, None]:
-    """What went wrong in one line, and no traceback."""
+    """What went wrong in one line, and no traceback; status 2, since 1 is an audit's verdict."""
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except (ThoughtgraphError, ValueError, OSError) as error:
-        refuse(error)
+        refuse(error, 2)
 
 
 def _say(told: object, found: Any, as_json: bool) -> None:
@@ -56,6 +56,8 @@ def label_command(
 ) -> None:
     """Make rows to learn from of runs in the store: outcomes, Monte-Carlo values of steps, sibling preferences."""
     with _refusing(), contextlib.closing(SQLiteStore(store or own_store(), read_only=True)) as kept:
+        if task not in NAMES:
+            raise TaskError(f"there is no task {task!r:.80}: expected one of {', '.join(NAMES)}")
         starts = (kept.ends(one)[0] for one in kept.runs())
         problems = {s.x for s in starts if isinstance(s, Started) and s.task == task}
         tasks = [build(task, problem) for problem in sorted(problems)]

@@ -629,8 +629,12 @@ class _Port:
             raise _Unanswered from None
 
     async def act(self, part: int, name: str, do: object, *, once: bool, imagined: Json, calls: int) -> Json:
-        """Nothing is done outside for an estimate."""
+        """Nothing is done outside for an estimate; what it would cost is billed."""
         self.walk.note(f"{self.effect.name!r} acts outside of the run, and was not asked: its thoughts are imagined.")
+        if calls and not once:
+            self.parts.add(part)
+            self.draws += self.effect.verb == "expand"
+            self.pay(_Bill(Usage(calls), Usage(calls), Usage(calls)))
         if imagined is None:
             raise _Unanswered
         return imagined

@@ -58,15 +58,15 @@ def line(value: Any) -> str:
     return json.dumps(value) + "\n"
 
 
-def refuse(error: BaseException) -> NoReturn:
-    """A usage error in one line of red."""
+def refuse(error: BaseException, status: int | None = None) -> NoReturn:
+    """A usage error in one line of red; the status is 2, or 1 for what was no fault of the words, if none is given."""
     if isinstance(error, KeyboardInterrupt):
         raise typer.Exit(130)
     aside.print(whole(str(error)), style="red", soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
         aside.print(whole(note), soft_wrap=True)
     known = isinstance(error, TaskError | StoreError | ReplayMismatch | ValueError)
-    raise typer.Exit(2 if known else 1) from None
+    raise typer.Exit(status or (2 if known else 1)) from None
 
 
 def budget_of(

@@ -26,6 +26,7 @@ from thoughtgraph.critics.reward_formats import (
     Vocabulary,
     Whole,
     harmless,
+    markers,
 )
 from thoughtgraph.critics.reward_models import (
     FAMILIES,
@@ -236,6 +237,11 @@ def test_a_mark_within_a_word_stays_and_at_a_words_beginning_does_not():
     assert harmless("руки, кино и ки", known, " ки") == "руки, к ино и к и"
     assert harmless("a < b, 3 <5> [INST] <think>", known) == "a < b, 3 <5> [INST] <think>"
     assert harmless("a < b, [INST] <think>", Vocabulary()) == "a < b, [ INST] < think>"
+    assert harmless("<[INST]> <<s>", Vocabulary()) == "< [ INST]> << s>"
+
+
+def test_what_a_chat_template_writes_is_a_marker_where_it_looks_like_one():
+    assert markers("{% if a < b %}[INST] {{ m['content'] }} [/INST]{% endif %}</s>") == {"[INST]", "[/INST]", "</s>"}
 
 
 @pytest.mark.parametrize(
@@ -380,6 +386,17 @@ def test_an_unknown_family_or_way_is_refused_by_name():
         RewardModel("trl", Fixed(), "median")  # type: ignore[arg-type]
 
 
+def test_rewards_are_not_multiplied_and_it_is_said_before_anything_is_paid():
+    with pytest.raises(TaskError, match="'product' is for probabilities, and outcome gives rewards"):
+        RewardModel(OUTCOME, Fixed(), "product")
+    assert RewardModel(replace(OUTCOME, reading=Scalar()), Fixed(), "product").aggregate == "product"
+
+
+def test_steps_that_are_one_text_are_not_taken_letter_by_letter():
+    with pytest.raises(TaskError, match="the steps are one text, 'add'"):
+        scored(RewardModel("trl", Fixed(), steps=lambda state: state.path[-1].text), alone)
+
+
 def test_a_backend_that_gives_another_number_of_scores_is_an_error():
     class Short(Fixed):
         async def read(self, family: Family, rows: Sequence[Row]) -> list[list[float]]:
@@ -488,7 +505,7 @@ def server() -> Iterator[Server]:
 
 
 def served(server: Server, **how: Any) -> ServedReward:
-    return ServedReward("prm", server.base_url, retry=Retry(attempts=3), **how)
+    return ServedReward("prm", server.base_url, **{"retry": Retry(attempts=3), **how})
 
 
 async def hand(family: Family, server: Server, steps: Sequence[str]) -> list[float]:
@@ -563,6 +580,27 @@ async def test_numbers_that_are_no_probabilities_are_not_taken_for_them(server: 
         await rewards(TRL, ServedReward("prm", post=post), "Make 24", [STEPS])
 
 
+@pytest.mark.parametrize("listed", [{"2": 5}, {"2": {"logprob": None}}, {"2": {"logprob": 9000.0}}, [1]])
+async def test_log_probabilities_that_are_none_are_an_error_that_shows_them(listed: Any):
+    words = Words()
+
+    async def post(path: str, body: Any) -> Any:
+        if path != "/tokenize":
+            return {"choices": [{"prompt_logprobs": [None] + [listed] * (len(body["prompt"]) - 1)}]}
+        return {"tokens": await words.encode(body.get("prompt") or "".join(m["content"] for m in body["messages"]))}
+
+    with pytest.raises(ModelError, match="expected what vLLM answers"):
+        await rewards(RLHFLOW, ServedReward("prm", post=post), "Make 24", [["so"]])
+
+
+@pytest.mark.parametrize(("special", "bos"), [([7, 4], 7), ([4, 8], None), ([7, 4, 8], 7), ([4], None)])
+async def test_the_first_token_is_one_that_stands_before_a_text(special: list[int], bos: int | None):
+    async def post(path: str, body: Any) -> Any:
+        return {"tokens": special if body["add_special_tokens"] else [4]}
+
+    assert (await ServedReward("prm", post=post).vocabulary()).bos == bos
+
+
 @pytest.mark.parametrize("reply", [{}, [], None, {"data": []}, {"data": [{"data": "no"}]}, {"data": [{"data": None}]}])
 async def test_a_reply_of_another_shape_is_an_error_that_shows_it(reply: Any):
     async def post(path: str, body: Any) -> Any:
@@ -587,6 +625,24 @@ async def test_what_will_not_pass_is_not_tried_again_and_shows_no_key(status, er
             await rewards(TRL, served(server, key_env="PRM_KEY"), "Make 24", [STEPS])
         assert "secret-key-1" not in str(caught.value)
         assert (len(server.asked("/pooling")), set(server.headers)) == (1, {"Bearer secret-key-1"})
+
+
+@pytest.mark.parametrize("shape", ["you said {}", '{{"you said": "{}"}}'])
+async def test_a_server_that_says_the_key_again_is_quoted_without_it(shape: str, monkeypatch: pytest.MonkeyPatch):
+    class Echo(Server):
+        async def _answer(self, request: web.Request) -> web.Response:
+            return web.Response(text=shape.format(request.headers["Authorization"]))
+
+    monkeypatch.setenv("PRM_KEY", "secret-key-1")
+    with Echo() as server, pytest.raises(ModelError, match=r"Bearer \*\*\*") as caught:
+        await rewards(TRL, served(server, key_env="PRM_KEY", retry=Retry(attempts=1)), "Make 24", [STEPS])
+    assert "secret-key-1" not in str(caught.value)
+
+
+async def test_a_key_that_is_a_word_does_not_blot_out_a_reply(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PRM_KEY", "1")
+    (found,) = await rewards(TRL, served(server, key_env="PRM_KEY"), "Make 24", [STEPS])
+    assert found == pytest.approx(await hand(TRL, server, STEPS))
 
 
 async def test_no_key_means_nothing_is_sent_to_a_server_elsewhere(monkeypatch: pytest.MonkeyPatch):
@@ -617,6 +673,13 @@ def test_each_thought_is_a_call_and_one_that_fails_leaves_the_others():
     (failed,) = [score for score in event.scores if score.value is None]
     assert (failed.status, "answered 400" in failed.details["error"]) == ("abstained", True)
     assert not event.error
+
+
+def test_a_key_that_is_refused_for_each_thought_ends_the_run():
+    """It is no abstention: no later call fares better."""
+    with Server(faults=[401] * 2) as server, pytest.raises(tg.RunFailed, match=r"Unauthorized: .* answered 401") as end:
+        scored(RewardModel("trl", served(server)), alone, "add", "stop")
+    assert end.value.result.reason == "failed"
 
 
 def test_calls_are_counted_and_end_with_the_budget(server: Server):

@@ -74,6 +74,11 @@ def test_answers_that_tie_are_averaged_and_nobody_votes_for_nothing():
     assert voted([None, None], [1, 1], [1.0, 0.0]) == 0.5
 
 
+def test_the_scale_of_weights_makes_no_difference():
+    assert voted(["a", "b"], [1e-13, 5e-14], [1.0, 0.0]) == 1.0
+    assert vote_curve(["a", "b"], [1e-13, 5e-14], [1.0, 0.0])[-1] == 1.0
+
+
 def test_the_curve_of_a_vote_begins_at_random_and_ends_at_the_vote():
     curve = vote_curve(["7", "7", "9"], [1, 1, 1], [1.0, 1.0, 0.0], "a")
     assert curve[0] == pytest.approx(2 / 3, abs=0.2)

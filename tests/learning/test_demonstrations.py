@@ -106,3 +106,9 @@ def test_a_generator_that_only_repeats_the_demonstrations_is_refused():
 def test_responses_without_demonstrations_are_refused():
     with pytest.raises(TaskError, match="no demonstrations"):
         Demonstrations((wrote("4"),)).lesson([])
+
+
+def test_a_draw_without_demonstrations_is_refused_and_drawn_again():
+    for weights in ([0.0, 0.0, 1.0], [1.0, 2.0, 0.0]):
+        with pytest.raises(TaskError, match="demonstrations alone, or none"):
+            balanced([1.0, 1.0, 0.0], weights)

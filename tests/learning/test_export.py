@@ -56,10 +56,17 @@ def test_a_lower_bar_lets_partly_right_responses_in(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["dpo", "reward"])
-def test_pairs_have_a_margin_where_one_is_known_and_ties_are_left_out(tmp_path, form):
+def test_pairs_have_a_margin_where_any_is_known_and_ties_are_left_out(tmp_path, form):
     rows = [preference(margin=2.5), preference(), preference(tie=True)]
     pair = {"prompt": ASKED, "chosen": said("4"), "rejected": said("5")}
-    assert exported(tmp_path, rows, form) == [{**pair, "margin": 2.5}, pair]
+    assert exported(tmp_path, rows, form) == [{**pair, "margin": 2.5}, {**pair, "margin": 0.0}]
+
+
+def test_pairs_without_any_margin_have_none_and_equal_texts_are_no_pair(tmp_path):
+    same = Preference(question="2 + 2?", chosen=Response(text="4"), rejected=Response(text="4"))
+    done = export([preference(), same], tmp_path / "out.jsonl", "dpo")
+    assert [sorted(line) for line in lines(tmp_path / "out.jsonl")] == [["chosen", "prompt", "rejected"]]
+    assert done.left_out == {"both say the same": 1}
 
 
 def test_kto_has_a_label_for_each_response(tmp_path):

@@ -279,3 +279,16 @@ def test_json_that_is_no_model_is_refused(told: object, fault: str):
 def test_a_model_within_a_model_within_a_model_is_refused():
     with pytest.raises(TaskError):
         fitted_of({"kind": "ensemble", "members": [GOOD]})
+
+
+def test_a_tree_that_is_a_long_way_down_is_refused():
+    n = 65
+    with pytest.raises(TaskError, match="65 steps deep"):
+        Tree((0,) * n + (-1,), (0.0,) * (n + 1), (n,) * (n + 1), (*range(1, n + 1), 0), (0.0,) * (n + 1))
+
+
+def test_many_trees_take_no_more_room_than_few(monkeypatch: pytest.MonkeyPatch):
+    leaf = Tree((-1,), (0.0,), (0,), (0,), (0.5,))
+    forest = Trees(Columns((0.0,), (1.0,), (0.0,), (1.0,)), (leaf,) * 10)
+    monkeypatch.setattr(trees, "CELLS", 25)
+    assert forest(np.zeros((7, 1))).tolist() == [5.0] * 7

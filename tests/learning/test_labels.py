@@ -36,12 +36,14 @@ SAME = [
     (18, 18.0), ("18", "$18"), ("18.", "18.0"), ("1/2", 0.5), (r"\frac{1}{2}", "0.5"), ("1 1/2", "1.5"),
     ("1,800", "1800"), ("-3", "\u22123"), ("$-3$", -3), (r"\boxed{42}", "42"), ("18 dollars", "$18"), ("50%", "50"),
     (r"50\%", "50 percent"), ("Paris.", "**paris**"), ([1, "2"], ["1", 2]), ({"a": 1}, {"a": "1.0"}), ("3e2", "300"),
+    ("5 million", 5_000_000), ("$1.5 million dollars", "1,500,000"), ("2 dozen eggs", "24"), ("5 m", "5"), ("3 km/h", "3 km per h"),
     (0.1 + 0.2, "0.3"), ("yes", "Yes!"), (10**400, 10**400), ("a long text " * 50, "A long text " * 50),
 ]  # fmt: skip
 OTHER = [
     ("1", "11"), ("11", "1"), ("1,80", "180"), ("18 km", "18 miles"), ("50%", "1/2"), (True, 1), (None, None), ("", ""),
     ("0.333", "1/3"), (10**20, 10**20 + 1), ("the answer is 4", "4"), ("12 and 13", "12"), ("a", "b"), (10**400, 1.5),
-    ([1, 2], [1]), ({"a": 1}, {"b": 1}), ("1/0", "0"), (float("nan"), "nan"), (None, "None"), ("18", [18]),
+    ("5 million", "5"), ("2 dozen", 2), ("3x", "3"), ("2\u03c0", "2"), ("2 pi", 2), ("18 is wrong", "18"), ("5k", 5),
+    ("18 or nineteen", "18"), ([1, 2], [1]), ({"a": 1}, {"b": 1}), ("1/0", "0"), (float("nan"), "nan"), (None, "None"), ("18", [18]),
 ]  # fmt: skip
 
 
@@ -128,6 +130,16 @@ def test_an_answer_that_branches_share_counts_once_for_each_of_them():
     tree = play(task_of({"": "ab", "a": "c", "b": "c", "c": "A"}, key=str), diamond)
     assert len(tree.graph) == 5
     assert names(tree, counted(tree, rollout=None)) == {"": (1, 1), "a": (1, 1), "b": (1, 1), "c": (1, 1)}
+
+
+def test_an_answer_that_two_actions_bring_from_one_thought_counts_once():
+    async def both(search: Search) -> None:
+        (a,) = await search.expand(search.root, action="step", n=1)
+        await search.expand(a, action="step", n=1)
+        await search.expand(a, action="reason", n=1)
+
+    tree = play(task_of({"": "a", "a": "A"}, key=str), both)
+    assert names(tree, counted(tree, None)) == {"": (1, 1), "a": (1, 1)}
 
 
 def test_a_step_that_meets_anothers_rollout_is_no_trial_of_its_own():

@@ -179,6 +179,13 @@ def test_another_process_gives_it_the_same_mark(tmp_path: Path):
     assert told.stdout.strip() == mark(critic)
 
 
+@pytest.mark.parametrize("kind", ["prob", "reward"])
+def test_numbers_of_a_file_that_overflow_are_an_abstention(kind):
+    huge = Linear(replace(TEN, scale=(1e-300,), middle=(5.0,)), (1e308,))
+    told = replace(CRITIC, fitted=Ensemble((huge, replace(huge, weights=(-1e308,)))), kind=kind).judge(said("a"))
+    assert (told[0].value, told[0].status) == (None, "abstained")
+
+
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +272,10 @@ def feature(**changes: object) -> list[object]:
         (b'{"schema": 1, "fitted": ' + b"9" * 5000 + b"}", "no critic's file"),
         (body(schema=2), "no critic of schema 1"),
         (body(schema=True), "no critic of schema 1"),
+        (body(schema=1.0), "no critic of schema 1"),
+        (body(name="\x1b[31mred\n"), "can be printed"),
+        (body(features=[feature()[0], {**body_of(SAVED)["features"][1], "name": "signal:\x07"}]), "can be printed"),
+        (body(objective="x" * 100_000), "objective"),
         (body(more=1), "more"),
         (body(name=...), "name"),
         (body(name=3), "name"),
@@ -288,8 +299,9 @@ def feature(**changes: object) -> list[object]:
 )
 def test_files_from_strangers_are_refused_with_a_reason(content: bytes, fault: str, tmp_path: Path):
     (tmp_path / "critic.json").write_bytes(content)
-    with pytest.raises(TaskError, match=fault):
+    with pytest.raises(TaskError, match=fault) as refused:
         load_critic(tmp_path / "critic.json")
+    assert len(str(refused.value)) < 600 + len(str(tmp_path))
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):

@@ -199,3 +199,17 @@ def test_a_response_as_it_stood_claims_nothing_and_knows_no_signals():
     assert (early.text, early.steps, early.contents) == ("3 + 5 = 8", ("3 + 5 = 8",), ({"left": [8, 3]},))
     assert (early.answer, early.signals, early.generator) == (None, {}, "small/step")
     assert STEPPED.until(0).text == ""
+
+
+def test_half_a_character_is_told_where_it_cannot_be_written(tmp_path):
+    """Models answer with lone surrogates at times: they have an id and can be learned from, and are no UTF-8."""
+    row = Outcome(question="\ud800", response=Response(text="a"), value=1)
+    assert len(row.id) == 16
+    with pytest.raises(TaskError, match="cannot be written"):
+        write_rows(tmp_path / "rows.jsonl", [row])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_flips_are_counted():
+    with pytest.raises(TaskError, match="-1 flips"):
+        Preference(question="q", chosen=Response(text="a"), rejected=Response(text="b"), flips=-1)

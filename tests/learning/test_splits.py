@@ -1,5 +1,8 @@
 """Splits by question: what asks the same stands on one side, whatever its id."""
 
+from random import Random
+from time import process_time
+
 from thoughtgraph.learning.rows import Outcome, Response
 from thoughtgraph.learning.splits import folds, groups, kin, leaks, split
 
@@ -90,3 +93,22 @@ def test_a_leak_is_found_by_id_by_words_and_by_nearly_the_same_words():
 
 def test_an_id_on_one_side_cannot_be_mistaken_for_one_on_the_other():
     assert leaks([outcome("What is 1 + 1?", "there 1")], [outcome("What is 9 + 1?", "1")]) == []
+
+
+def test_a_number_in_a_list_makes_no_other_question():
+    asked = {"a": LONG, "b": f"12. {LONG}", "c": f"Question 7: {LONG}", "d": f"Q3) {LONG}"}
+    assert set(kin(asked).values()) == {"a"}
+
+
+def test_a_slip_of_the_pen_or_two_makes_no_other_question():
+    assert kin({"a": LONG, "b": LONG.replace("altogether", "overall").replace("friends", "frends")})["b"] == "a"
+
+
+def test_many_questions_that_are_nearly_one_take_no_more_than_a_moment():
+    """Two thousand in clusters of eighty: nobody goes through all of them for each pair."""
+    rng = Random(0)
+    asked = [[f"word{rng.randrange(400)}" for _ in range(40)] for _ in range(25)]
+    told = {str(i): " ".join([*asked[i % 25][:20], f"other{i}", *asked[i % 25][21:]]) for i in range(2000)}
+    begun = process_time()
+    assert len(set(kin(told).values())) == 25
+    assert process_time() - begun < 1.5

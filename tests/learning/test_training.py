@@ -1,6 +1,8 @@
 """Training a critic: chosen by the rows, tried on questions that it has not seen, and kept only if it is better."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from random import Random
 
@@ -374,6 +376,39 @@ def test_other_rows_are_the_generators_where_demonstrations_are_asked_for():
     assert training.objective == "demonstration"
     training = trained(demonstrations(300), objective=Demonstrations(tuple(generated(300)), limit=3.0))
     assert training.objective == "demonstration"
+
+
+def test_a_judge_who_said_nothing_of_some_is_not_taken_to_have_said_zero():
+    """Its own words are always right; what it left out would stand above all that is below 0."""
+    rows = [
+        replace(row, response=replace(row.response, signals={"judge": row.value - 2} if i % 4 else {}))
+        for i, row in enumerate(outcomes(200))
+    ]
+    pairs = trained(rows).baselines["signal:judge"].pairs
+    assert pairs is not None
+    assert pairs.mean > 0.7
+
+
+def test_signals_may_be_as_large_as_floats_are():
+    rows = [
+        replace(row, response=replace(row.response, signals={"judge": (-1.0) ** i * 1e308}))
+        for i, row in enumerate(outcomes(200))
+    ]
+    assert trained(rows, features=[PLANTED, "signal:judge"]).fallback == ""
+
+
+def test_a_fresh_process_trains_on_one_thread():
+    """numpy is loaded late, and only a library that is loaded can be told to keep to one thread."""
+    pytest.importorskip("threadpoolctl")
+    code = (
+        "from thoughtgraph.learning.training import one_thread\n"
+        "import sys; assert 'numpy' not in sys.modules\n"
+        "with one_thread():\n"
+        "    import numpy, threadpoolctl\n"
+        "    print({pool['num_threads'] for pool in threadpoolctl.threadpool_info()})"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "{1}"
 
 
 # -- what is told ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 # pyright: reportArgumentType=false
 
+import asyncio
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -14,13 +15,16 @@ import thoughtgraph as tg
 from thoughtgraph.critics.pairwise import Pairwise
 from thoughtgraph.critics.value import Value
 from thoughtgraph.critics.vote import Vote
-from thoughtgraph.errors import TaskError
+from thoughtgraph.errors import TaskError, Unauthorized
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.rows import Demonstration, Outcome, Preference, Response, StepTrace
 from thoughtgraph.models.scripted import Scripted
 from thoughtgraph.recipes.audit import Report, audit, first_wrong
 from thoughtgraph.recipes.audit_figures import BEST, MAJORITY, ORACLE, RANDOM, SINGLE, WEIGHTED
+from thoughtgraph.result import RunFailed
+from thoughtgraph.store import SQLiteStore
 from thoughtgraph.thought import Score
+from thoughtgraph.trace import Scored
 
 
 @dataclass(frozen=True)
@@ -210,9 +214,11 @@ def test_the_first_wrong_step_is_found_by_a_threshold_from_other_questions():
 
 def test_counts_tell_the_first_error_where_nobody_named_it():
     steps = Response(text="", steps=("x", "y", "z"))
-    assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (0, 4), (1, 4)))) == 1
+    assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (0, 4), (0, 4)))) == 1
+    assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (0, 4), (1, 4)))) == 3
     assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (1, 4), (1, 4)))) == 3
-    assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (0, 0), (1, 4)))) is None
+    assert first_wrong(StepTrace(question="q", response=steps, counts=((3, 4), (0, 0), (0, 4)))) is None
+    assert first_wrong(StepTrace(question="q", response=steps, counts=((0, 4), (0, 4), (0, 4)))) is None
 
 
 def test_preferences_are_pairs_whose_ties_say_nothing():
@@ -462,3 +468,67 @@ def test_async_code_awaits_it():
     from thoughtgraph.recipes.audit import aaudit
 
     assert asyncio.run(aaudit(KNOWS, ROWS)).verdict == known().verdict
+
+
+# -- what would be lost, or flatter --------------------------------------------------------------------------------------
+
+
+def test_the_merit_of_probabilities_is_that_of_those_that_the_critic_gives():
+    report = audit(Says(lambda e: 0.98 * e.response.signals["p"]), recorded(200, 4, seed=4))
+    own, other = report.reliability
+    assert (report.verdict, own.name) == ("ship", "as it says")
+    assert f"{own.ece.mean:.3f}" != f"{other.ece.mean:.3f}"
+    assert f"Its probabilities are off by {own.ece.mean:.3f} in the mean." in report.reasons
+
+
+def test_preferences_say_nothing_of_how_likely_a_response_is_right():
+    good, bad = Response(text="good"), Response(text="bad")
+    rows = [Preference(question=f"q{n}", chosen=good, rejected=bad) for n in range(30)]
+    report = audit(Says(lambda e: 0.7 if e.response.text == "good" else 0.6), rows)
+    assert (report.reliability, report.auc, report.verdict) == ((), None, "advisory")
+    assert "cannot be checked" in report.reasons[-1]
+
+
+def test_a_response_preferred_to_itself_says_nothing():
+    same, other = Response(text="same"), Response(text="other")
+    rows = [Preference(question="q", chosen=same, rejected=one) for one in (same, other)]
+    report = audit(Says(lambda e: float(e.response.text == "same")), rows)
+    assert report.pairs is not None
+    assert report.pairs.mean == 1.0
+    with pytest.raises(TaskError, match="tell no response from another"):
+        audit(KNOWS, rows[:1])
+
+
+def test_values_whose_sums_are_no_numbers_are_refused():
+    with pytest.raises(TaskError, match="at most 1e\\+100"):
+        audit(Says(lambda e: 1e308, kind="reward"), ROWS)
+
+
+@pytest.mark.parametrize("how", [{"slices": {"odd": lambda _: 1 // 0}}, {"same": lambda _: 1 // 0}])
+def test_what_cannot_be_cut_or_compared_is_known_before_anything_is_paid(how):
+    def asked(prompt: str, draw: int) -> str:
+        raise AssertionError("asked")
+
+    with pytest.raises(ZeroDivisionError):
+        audit(Value(samples=1), ROWS, model=Scripted(asked), budget=tg.Budget(calls=100), **how)
+
+
+class Slow(Scripted):
+    """It refuses its second call at once, and answers the others later."""
+
+    told: list[int] = []
+
+    async def __call__(self, request, n):
+        self.told.append(n)
+        if len(self.told) == 2:
+            raise Unauthorized("no key")
+        await asyncio.sleep(0.2)
+        return await super().__call__(request, n)
+
+
+def test_what_is_in_flight_when_an_audit_fails_is_recorded_for_it_is_paid(tmp_path):
+    rows, path = recorded(8, 2), tmp_path / "runs.db"
+    with pytest.raises(RunFailed):
+        audit(Value(samples=1), rows, model=Slow(lambda _, __: "sure"), budget=tg.Budget(calls=100), store=path)
+    kept = SQLiteStore(path, read_only=True)
+    assert sum(any(isinstance(event, Scored) for event in kept.events(run)) for run in kept.runs()) == 7

@@ -18,7 +18,7 @@ from thoughtgraph.recipes.audit_page import page
 from thoughtgraph.recipes.audit_report import RULE
 from thoughtgraph.thought import Score
 
-EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+EVIL = "{body}{title}\ud800<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 class Critic:

@@ -193,11 +193,21 @@ class TestWithTRL:
         with pytest.raises(TaskError, match="colour"):
             finetune("dpo", tmp_path / "f.jsonl", model=tiny, out=tmp_path / "model", settings={"colour": "red"})
 
-    @pytest.mark.parametrize(("form", "reward"), [("grpo", None), ("dpo", "somewhere")])
+    def test_a_reward_model_of_pickled_weights_or_of_somewhere_else_is_refused(self, tiny: Path, tmp_path: Path):
+        export(outcomes(), tmp_path / "g.jsonl", "grpo")
+        (tmp_path / "reward").mkdir()
+        (tmp_path / "reward" / "config.json").write_text((tiny / "config.json").read_text())
+        (tmp_path / "reward" / "pytorch_model.bin").write_bytes(b"a pickle")
+        for reward in (tmp_path / "reward", "somebody/reward-model"):
+            with pytest.raises(TaskError, match=r"holds no model: expected .* weights as safetensors"):
+                finetune("grpo", tmp_path / "g.jsonl", model=tiny, out=tmp_path / "model", reward=reward)
+
+    @pytest.mark.parametrize(("form", "reward"), [("grpo", None), ("dpo", "tiny")])
     def test_a_reward_model_belongs_to_grpo(self, tiny: Path, tmp_path: Path, form, reward):
         export(preferences(), tmp_path / "f.jsonl", form)
+        folder = reward and tiny
         with pytest.raises(TaskError, match="belongs to grpo"):
-            finetune(form, tmp_path / "f.jsonl", model=tiny, out=tmp_path / "model", reward=reward)
+            finetune(form, tmp_path / "f.jsonl", model=tiny, out=tmp_path / "model", reward=folder)
 
     def test_a_folder_that_is_in_use_or_holds_no_model_is_refused(self, tiny: Path, tmp_path: Path):
         export(preferences(), tmp_path / "f.jsonl", "dpo")
@@ -243,6 +253,20 @@ def test_a_file_of_another_form_is_named_with_its_line(tmp_path):
 def test_what_is_no_export_is_refused(tmp_path, text):
     (tmp_path / "f.jsonl").write_text(text)
     with pytest.raises(TaskError, match="expected a file that was exported for sft"):
+        finetune("sft", tmp_path / "f.jsonl", model=tmp_path, out=tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["save_strategy", "output_dir", "push_to_hub", "report_to", "trust_remote_code"])
+def test_settings_that_would_write_pickles_or_leave_the_machine_are_refused(tmp_path, name):
+    export(preferences(), tmp_path / "f.jsonl", "dpo")
+    with pytest.raises(TaskError, match=f"'{name}' is not yours to choose"):
+        finetune("dpo", tmp_path / "f.jsonl", model=tmp_path, out=tmp_path / "model", settings={name: "epoch"})
+
+
+def test_what_looks_like_the_end_of_a_line_inside_a_text_is_none(tmp_path):
+    rows = [Outcome(question="q\u2028x\x85y", response=Response(text="a\x0cb\u2029c"), value=1.0)]
+    export(rows, tmp_path / "f.jsonl", "sft")
+    with pytest.raises(TaskError, match=r"thoughtgraph\[train\]|holds no model"):  # and so the file was read
         finetune("sft", tmp_path / "f.jsonl", model=tmp_path, out=tmp_path / "model")
 
 

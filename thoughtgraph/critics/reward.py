@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, TypeAlias, cast
 
-from thoughtgraph.critics.reward_formats import Row, TooLong
+from thoughtgraph.critics.reward_formats import Row, Scalar, TooLong
 from thoughtgraph.critics.reward_models import Backend, Family, heard, named
-from thoughtgraph.critics.steps import BY_ORIGIN, WAYS, Aggregate, aggregated
+from thoughtgraph.critics.steps import BY_ORIGIN, PROBABILITIES, WAYS, Aggregate, aggregated
 from thoughtgraph.errors import ModelError, TaskError, at_least
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Score, as_passage
@@ -60,12 +60,17 @@ class RewardModel:
         aggregate = self.aggregate or BY_ORIGIN[family.labels]
         if aggregate not in WAYS:
             raise TaskError(f"the aggregate is {aggregate!r}: expected one of {', '.join(WAYS)}")
+        if aggregate in PROBABILITIES and isinstance(family.reading, Scalar) and not family.reading.squash:
+            raise TaskError(
+                f"{aggregate!r} is for probabilities, and {family.name} gives rewards: choose last, min or mean, or a "
+                "family that reads Scalar(squash=True)"
+            )
         object.__setattr__(self, "family", family)
         object.__setattr__(self, "aggregate", aggregate)
 
     async def __call__(self, states: Sequence[State]) -> list[Score]:
         """One score for each state, in their order."""
-        asked = [(state, list(self.steps(state))) for state in states]
+        asked = [(state, _listed(self.steps(state))) for state in states]
         told = [one for one in asked if one[1]]
         async with self.backend:
             found = iter(await (self._each(told) if self.backend.paid else self._together(told)))
@@ -89,6 +94,9 @@ class RewardModel:
 
         # All are waited for, though one has failed: what is on its way is paid for, and is written down.
         found = await asyncio.gather(*map(one, asked), return_exceptions=True)
+        errors = [one for one in found if isinstance(one, ModelError)]
+        if errors and len(errors) == len(found):
+            raise errors[0]
         return [_or_error(one) for one in found]
 
     async def _read(self, asked: Sequence[Asked]) -> list[Judged]:
@@ -114,6 +122,12 @@ class RewardModel:
             return Score(None, samples=0, status="abstained", details=judged)
         parts = {"whole" if self._family.whole else f"step {k}": score for k, score in enumerate(scores, 1)}
         return Score(aggregated(scores, how), parts=parts, details={"model": self._family.name, "aggregate": how})
+
+
+def _listed(steps: Sequence[str]) -> list[str]:
+    if isinstance(steps, str):
+        raise TaskError(f"the steps are one text, {steps!r:.60}: expected a list of texts, each of them a step")
+    return list(steps)
 
 
 def _or_error(found: Judged | BaseException) -> Judged:

@@ -18,6 +18,9 @@ from thoughtgraph.thought import Json
 MOST = 64 << 20
 """The most bytes of a reply that are read."""
 
+SHORT = 6
+"""A key of fewer characters is a word that any server takes, and may stand anywhere."""
+
 
 def address(base_url: str) -> str:
     """The server's root, without /v1; `ValueError` for what is no address, or holds a password."""
@@ -103,7 +106,7 @@ class Client:
             post = self._held[asyncio.get_running_loop()].session.post
             async with post(where, data=body, headers=self._headers(), allow_redirects=False) as response:
                 wait = response.headers.get("Retry-After", "")
-                return response.status, wait, await self._whole(response.content, where)
+                return response.status, wait, self._masked(await self._whole(response.content, where))
 
     async def _whole(self, content: Any, where: str) -> bytes:
         read = bytearray()
@@ -128,7 +131,7 @@ class Client:
 
     def _refuse(self, where: str, status: int, wait: str, raw: bytes) -> Json:
         """The error for a reply that is not 200."""
-        said = f"{where} answered {status}: {self._shown(raw) or 'nothing'}"
+        said = f"{where} answered {status}: {_shown(raw) or 'nothing'}"
         if status in (401, 403):
             raise Unauthorized(f"{said}; check the key in {self.key_env}")
         if status in (404, 405, 501):
@@ -141,11 +144,15 @@ class Client:
             raise Unavailable(said, cause=str(status), retry_after=seconds)
         raise ModelError(said)
 
-    def _shown(self, raw: bytes) -> str:
-        """What a server said of an error, in one line, without the key."""
-        text = raw[:4000].decode("utf-8", "replace")
-        text = text.replace(key, "***") if (key := self._key()) else text
-        return "".join(c if c.isprintable() else " " for c in text)[:300].strip()
+    def _masked(self, raw: bytes) -> bytes:
+        """A reply without the key, whatever becomes of it: a server may say again what it was told."""
+        key = self._key().encode()
+        return raw.replace(key, b"***") if len(key) >= SHORT else raw
+
+
+def _shown(raw: bytes) -> str:
+    """What a server said, in one line."""
+    return "".join(c if c.isprintable() else " " for c in raw[:4000].decode("utf-8", "replace"))[:300].strip()
 
 
 def _session() -> Any:

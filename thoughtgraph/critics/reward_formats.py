@@ -24,7 +24,7 @@ class Vocabulary:
     """What a tokenizer and its model have besides words.
 
     The ids of the first token and of the unknown one, how many tokens the model reads, and the spellings that stand
-    for special tokens. None where there is none, or where it is not told.
+    for special tokens or for the parts of a chat. None where there is none, or where it is not told.
     """
 
     bos: int | None = None
@@ -234,10 +234,11 @@ class Whole:
     """The problem and the whole solution, judged once, at its end: outcome reward models.
 
     By the model's chat template, as the user's turn and the assistant's. With `between` as plain text, "{problem}
-    {between}{solution}", for a model that was trained on that.
+    {between}{solution}{closing}", for a model that was trained on that: an encoder's are both "[SEP]", perhaps.
     """
 
     between: str | None = None
+    closing: str = ""
 
     whole: ClassVar[bool] = True
     """There is one place, however many steps."""
@@ -249,14 +250,19 @@ class Whole:
         if self.between is None:
             ids = await tokens.chat([("user", problem), ("assistant", solution)], opened=False)
         else:
-            ids = _begun(known, must=False) + await tokens.encode(f"{problem}{self.between}{solution}")
+            ids = _begun(known, must=False) + await tokens.encode(f"{problem}{self.between}{solution}{self.closing}")
         return Row(tuple(ids), (len(ids) - 1,), await _labels(tokens, reading, known))
 
 
 # -- text that is data ---------------------------------------------------------------------------------------------
 
-_SHAPES = re.compile(r"<(?=[^<>\s]{1,40}>)|\[(?=/?[A-Z_]{2,20}\])")
-"""How a special token may begin, where the tokenizer does not say which it has: <extra_0>, <|im_end|>, [INST]."""
+_SHAPES = re.compile(r"(?=(<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]))[<\[]")
+"""How a special token may look, where the tokenizer does not say which it has: <extra_0>, <|im_end|>, [INST]."""
+
+
+def markers(template: str) -> set[str]:
+    """What a chat template writes that looks like a special token, whether the tokenizer has a token for it or not."""
+    return {found[1] for found in _SHAPES.finditer(template)}
 
 
 def harmless(text: str, known: Vocabulary, mark: str = "") -> str:
@@ -288,7 +294,7 @@ def _begun(known: Vocabulary, *, must: bool) -> list[int]:
     if must and known.bos is None:
         raise TaskError(
             "the format begins with the tokenizer's first token (bos), and this tokenizer has none: is it the one of "
-            "the model? Else name the id, as in bos=..."
+            "the model? A server's may not say: ServedReward(..., bos=...) names the id"
         )
     return [] if known.bos is None else [known.bos]
 

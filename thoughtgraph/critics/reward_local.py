@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-from thoughtgraph.critics.reward_formats import Row, Turn, Verdict, Vocabulary, fitting
+from thoughtgraph.critics.reward_formats import Row, Turn, Verdict, Vocabulary, fitting, markers
 from thoughtgraph.critics.reward_models import Family
 from thoughtgraph.errors import ModelError, TaskError, Unauthorized, at_least
 
@@ -126,6 +126,9 @@ class LocalReward:
 Model = Callable[[Sequence[Row]], list[list[list[float]]]]
 """The logits of each place of each row: those of the family's labels, or what its head gives."""
 
+HEADS = ("v_head.", "score.", "classifier.")
+"""How the weights of a head begin that gives no words."""
+
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -187,8 +190,10 @@ def _vocabulary(tokenizer: Any, place: Path, limit: int | None) -> Vocabulary:
     shape = _library("transformers").AutoConfig.from_pretrained(place, **OFFLINE)
     most = (getattr(shape, "max_position_embeddings", None), tokenizer.model_max_length, limit)
     known = [one for one in most if isinstance(one, int) and 0 < one < ENDLESS]
-    added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    return Vocabulary(tokenizer.bos_token_id, tokenizer.unk_token_id, min(known, default=None), tuple(added))
+    added, template = tokenizer.added_tokens_decoder.values(), str(tokenizer.chat_template or "")
+    special = {token.content for token in added if token.special or token.content in template} | markers(template)
+    first = tokenizer.cls_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id  # an encoder's
+    return Vocabulary(first, tokenizer.unk_token_id, min(known, default=None), tuple(sorted(special)))
 
 
 # -- the model -----------------------------------------------------------------------------------------------------
@@ -210,16 +215,29 @@ def _loaded(place: Path, family: Family, device: str) -> Model:
 
 def _weights(kind: str, place: Path, device: str) -> Any:
     torch, transformers = _library("torch"), _library("transformers")
-    auto = getattr(transformers, kind)
     how = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True, **OFFLINE}
-    model, told = auto.from_pretrained(place, **how)
+    model, told = getattr(transformers, kind).from_pretrained(place, config=_shape(place), **how)
     if missing := sorted(told["missing_keys"]) or sorted(map(str, told["mismatched_keys"])):
         raise ModelError(
             f"{place} lacks the weights {', '.join(missing)[:200]} of a {type(model).__name__}: it holds a model of "
             "another family, and they are not drawn at random"
         )
+    left = sorted(name for name in told["unexpected_keys"] if name.startswith(HEADS))
+    if left and kind != "AutoModel":
+        raise ModelError(f"{place} has a head that the family does not read, {', '.join(left)[:200]}: name its family")
     model.config.use_cache = False
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()
+
+
+def _shape(place: Path) -> Any:
+    """What the model is; without its wish to be computed by kernels, which would be fetched and run."""
+    if (place / "adapter_config.json").is_file():
+        raise ModelError(f"{place} has adapter_config.json: merge the adapter into its model, and name that folder")
+    shape = _library("transformers").AutoConfig.from_pretrained(place, **OFFLINE)
+    if getattr(shape, "quantization_config", None):
+        raise ModelError(f"{place} holds quantised weights: expected plain ones, which are computed with in float32")
+    shape._attn_implementation = shape._experts_implementation = None
+    return shape
 
 
 def _own_head(place: Path) -> list[str]:
@@ -260,7 +278,7 @@ def _padded(model: Any, rows: Sequence[Row]) -> dict[str, Any]:
     if highest >= known:
         raise TaskError(f"the tokenizer gives the id {highest} and the model knows {known} ids: it is of another model")
     longest = max(len(row.ids) for row in rows)
-    fill = model.config.pad_token_id if isinstance(getattr(model.config, "pad_token_id", None), int) else 0
+    fill = pad if isinstance(pad := getattr(model.config, "pad_token_id", None), int) and 0 <= pad < known else 0
     ids = [[*row.ids, *[fill] * (longest - len(row.ids))] for row in rows]
     seen = [[1] * len(row.ids) + [0] * (longest - len(row.ids)) for row in rows]
     at = {"device": model.device, "dtype": torch.long}

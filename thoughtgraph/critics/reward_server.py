@@ -82,7 +82,7 @@ class ServedReward:
         if not self._known:
             bare, _ = await self._ids(wire.spelt(self.model, "+"))
             whole, most = await self._ids(wire.spelt(self.model, "+", special=True))
-            before = whole[: len(whole) - len(bare)]
+            before = whole[:1] if whole[:1] != bare[:1] else []  # some put a token behind, and none before
             limits = [limit for limit in (most, self.limit) if limit is not None]
             bos = before[0] if before and self.bos is None else self.bos
             self._known[:] = [Vocabulary(bos, limit=min(limits, default=None))]

@@ -97,12 +97,18 @@ def read_whole(reply: Any, length: int) -> list[list[float]]:
     return [*before, _floats(_all_read(reply, length)["data"][0]["probs"])]
 
 
-def read_listed(reply: Any, length: int) -> list[Mapping[str, Any]]:
-    """For each token, the likeliest ones in its place, by their ids; none for the first."""
-    listed: list[Any] = _all_read(reply, length)["choices"][0]["prompt_logprobs"]
+def read_listed(reply: Any, length: int) -> list[dict[str, float]]:
+    """For each token, the log-probabilities of the likeliest ones in its place, by their ids; none for the first."""
+    listed: list[dict[str, Any] | None] = _all_read(reply, length)["choices"][0]["prompt_logprobs"]
     if len(listed) != length:
         raise ValueError(f"it lists {len(listed)} of {length} tokens")
-    return [one or {} for one in listed]
+    return [{token: _logprob(told["logprob"]) for token, told in (one or {}).items()} for one in listed]
+
+
+def _logprob(told: Any) -> float:
+    if not (value := float(told)) <= OPEN:
+        raise ValueError(f"{value} is no log-probability")
+    return value
 
 
 def _floats(row: Any) -> list[float]:
@@ -131,16 +137,16 @@ OPEN = 0.01
 """So far apart may the least and the greatest score be that go with what a server shows."""
 
 
-def share(listed: Mapping[str, Any], row: Row, reading: Verdict) -> float:
-    """The share of yes, of the likeliest tokens that the server lists with their log-probabilities.
+def share(listed: Mapping[str, float], row: Row, reading: Verdict) -> float:
+    """The share of yes, of the log-probabilities of the likeliest tokens that the server lists.
 
     One of the two that is not listed has at most the probability that the listed ones leave.
     """
-    yes, no = (listed.get(str(label), {}).get("logprob") for label in row.labels)
+    yes, no = (listed.get(str(label)) for label in row.labels)
     if yes is not None and no is not None:
-        return reading.number([float(yes), float(no)])
-    rest = max(0.0, 1 - fsum(exp(float(one["logprob"])) for one in listed.values()))
-    there = 0.0 if (one := yes if no is None else no) is None else exp(float(one))
+        return reading.number([yes, no])
+    rest = max(0.0, 1 - fsum(map(exp, listed.values())))
+    there = 0.0 if (one := yes if no is None else no) is None else exp(one)
     if not there or rest / (there + rest) > OPEN:
         raise ModelError(
             f"the server lists {len(listed)} tokens, and {reading.yes!r} and {reading.no!r} are not both among them: "

@@ -60,14 +60,14 @@ class Columns:
     def of(cls, X: Array) -> Columns:
         """The columns of a training table."""
         np = arrays()
-        X = np.clip(X, -FAR, FAR)
-        known = ~np.isnan(X)
+        told: Array = np.clip(X, -FAR, FAR)
+        known = ~np.isnan(told)
         count = np.maximum(known.sum(axis=0), 1)
-        middle = np.where(known, X, 0).sum(axis=0) / count
-        spread = np.sqrt((np.where(known, X - middle, 0) ** 2).sum(axis=0) / count)
-        low = np.where(known, X, np.inf).min(axis=0)
+        middle = np.where(known, told, 0).sum(axis=0) / count
+        spread = np.sqrt((np.where(known, told - middle, 0) ** 2).sum(axis=0) / count)
+        low = np.where(known, told, np.inf).min(axis=0)
         low = np.where(np.isfinite(low), low, 0)
-        high = np.maximum(np.where(known, X, -np.inf).max(axis=0), low)
+        high = np.maximum(np.where(known, told, -np.inf).max(axis=0), low)
         flat = spread <= 1e-9 * np.maximum(1, np.abs(middle))
         gaps = np.flatnonzero(known.any(axis=0) & ~known.all(axis=0))
         scale = np.where(flat, 1.0, spread)

@@ -25,6 +25,9 @@ ORDERS = 64
 CELLS = 2_000_000
 """So many numbers are held at a time for it."""
 
+ALIKE = 1 - 1e-12
+"""Sums of votes tie from this share of the largest on: the same weights added in another order are not less."""
+
 DRAWS = 2_000
 """How often the questions are drawn anew."""
 
@@ -71,7 +74,7 @@ def voted(forms: Sequence[Hashable | None], weights: Sequence[float], worth: Seq
             totals[form] = totals.get(form, 0.0) + weight
             values.setdefault(form, []).append(value)
     most = max(totals.values(), default=0.0)
-    won = [_mean(values[form]) for form, total in totals.items() if total >= most - 1e-12]
+    won = [_mean(values[form]) for form, total in totals.items() if total >= most * ALIKE]
     return _mean(won or worth)
 
 
@@ -104,7 +107,7 @@ def _voted(orders: Any, casts: Any, weight: Any, gold: Any) -> Any:
     cast = casts[orders]  # (orders, N, answers): who votes for what, in turn
     totals, counts = (cast * weight[orders][..., None]).cumsum(axis=1), cast.cumsum(axis=1)
     means = (cast * gold[orders][..., None]).cumsum(axis=1) / np.maximum(counts, 1)
-    won = (counts > 0) & (totals >= totals.max(axis=2, keepdims=True, initial=0) - 1e-12)
+    won = (counts > 0) & (totals >= totals.max(axis=2, keepdims=True, initial=0) * ALIKE)
     chosen = (won * means).sum(axis=2) / np.maximum(won.sum(axis=2), 1)
     nobody = gold[orders].cumsum(axis=1) / np.arange(1, len(gold) + 1)
     return np.where(won.any(axis=2), chosen, nobody).sum(axis=0)

@@ -22,6 +22,17 @@ _NUMBER = re.compile(
     rf"(?P<sign>[-+]?)\s?[$€£]?\s?(?:(?P<whole>\d{{1,9}}) (?=\d{{1,9}}/))?(?P<top>{_DIGITS})(?P<power>e[-+]?\d{{1,2}})?"
     rf"(?:\s?/\s?(?P<under>\d{{1,60}}))?\s?(?P<unit>%|[^\W\d_]{{1,20}}(?:[ /][^\W\d_]{{1,20}}){{0,2}})?"
 )
+_TIMES = {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+"""Words after a number that are part of it."""
+
+_NO_UNIT = frozenset(
+    ("pi", "sqrt", "or", "and", "not", "to", "is", "times", "plus", "minus", "over", "squared", "cubed")
+)
+"""Words that no unit holds: with them a text says more than its number."""
+
+_LETTERS = frozenset("msghlvw")
+"""Units of one letter; any other letter, as in 3x, is a variable."""
+
 _LATEX = (
     (re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}"), r"\1/\2"),
     (re.compile(r"\\(?:boxed|text|mathrm|mathbf|textbf)\{([^{}]*)\}"), r"\1"),
@@ -74,7 +85,12 @@ def _quantity(found: re.Match[str]) -> Quantity | None:
     if not under:
         return None
     size = Fraction(found["top"].replace(",", "") + (found["power"] or "")) / under + int(found["whole"] or 0)
-    return Quantity(-size if found["sign"] == "-" else size, (found["unit"] or "").replace("percent", "%"))
+    words = (found["unit"] or "").replace("percent", "%").replace("/", " per ").split()
+    while words and words[0] in _TIMES:
+        size *= _TIMES[words.pop(0)]
+    if any(word in _NO_UNIT or (len(word) == 1 and word.isalpha() and word not in _LETTERS) for word in words):
+        return None
+    return Quantity(-size if found["sign"] == "-" else size, " ".join(words))
 
 
 def _close(a: Json, b: Json, x: Quantity, y: Quantity) -> bool:

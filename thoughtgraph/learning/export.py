@@ -60,16 +60,17 @@ def export(
     """Write rows as the JSONL that TRL's trainer for `form` reads, and say what was left out.
 
     "sft" holds `prompt` and `completion`, of demonstrations and of responses whose value is at least `good`. "dpo" and
-    "reward" hold `prompt`, `chosen`, `rejected` and, where it is known, `margin`. "kto" holds `prompt`, `completion`
-    and `label`. "grpo" holds each question's `prompt` once, with its `id`. "process" holds `messages`: each step is
-    what the user says, and the assistant answers "+" or "-" (train with `assistant_only_loss`), up to the first error.
-    Prompts are what `prompter` makes of the question, the one that the model is asked with later; plain, the question
-    itself. Rows that may not be trained on are left out. `TaskError` where nothing is left to write.
+    "reward" hold `prompt`, `chosen`, `rejected` and, where any is known, `margin`, 0 where it is not. "kto" holds
+    `prompt`, `completion` and `label`. "grpo" holds each question's `prompt` once, with its `id`. "process" holds
+    `messages`: each step is what the user says, and the assistant answers "+" or "-" (train with
+    `assistant_only_loss`), up to the first error. Prompts are what `prompter` makes of the question, the one that the
+    model is asked with later; plain, the question itself. Rows that may not be trained on are left out. `TaskError`
+    where nothing is left to write.
     """
     if form not in FORMS:
         raise TaskError(f"the form is {form!r}: expected one of {', '.join(FORMS)}")
     left, lines = Counter[str](), list[str]()
-    for line in _lines(rows, _Writer(prompter or plainly, good), form, left):
+    for line in _alike(list(_lines(rows, _Writer(prompter or plainly, good), form, left))):
         lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False))
     if not lines:
         found = "; ".join(f"{count}: {why}" for why, count in left.items()) or "no rows at all"
@@ -94,6 +95,13 @@ def _lines(rows: Iterable[AnyRow], writer: _Writer, form: Form, left: Counter[st
             continue
         seen.add(told)
         yield line
+
+
+def _alike(lines: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """With a margin in all lines or in none: TRL takes no column that has gaps, and 0 is what no margin means."""
+    if not any("margin" in line for line in lines):
+        return lines
+    return [{"margin": 0.0, **line} if "margin" not in line else line for line in lines]
 
 
 def plainly(
@@ -131,6 +139,8 @@ class _Writer:
             raise _other(row)
         if row.tie:
             raise LeftOut("a tie")
+        if row.chosen.text == row.rejected.text:
+            raise LeftOut("both say the same")
         both = {"chosen": _said(row.chosen), "rejected": _said(row.rejected)}
         return {"prompt": self.asked(row), **both, **({} if row.margin is None else {"margin": row.margin})}
 

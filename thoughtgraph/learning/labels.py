@@ -120,9 +120,9 @@ def _above(tree: Grown, end: Thought, rollout: str | None) -> list[Thought]:
     """The open thoughts that an end is a trial of, each once; a dead end, which is open, is one of its own."""
     walked, seen = [end], {end.id}
     for thought in walked:  # grows as it is walked
-        above = [parent for parent in tree.above(thought, rollout) if parent.id not in seen]
-        seen.update(parent.id for parent in above)
-        walked += above
+        above = {parent.id: parent for parent in tree.above(thought, rollout) if parent.id not in seen}
+        seen.update(above)
+        walked += above.values()
     return [thought for thought in walked if not thought.done] if len(walked) > 1 else []
 
 

@@ -17,7 +17,7 @@ from unicodedata import normalize
 
 from thoughtgraph.learning.rows import Row
 
-NEAR = 0.8
+NEAR = 0.7
 """Texts are nearly equal where they share so much of what sets them apart from all others (Jaccard)."""
 
 TEMPLATE = (5, 0.05)
@@ -46,7 +46,7 @@ def normal(text: str) -> Words:
 def kin(questions: Mapping[str, str]) -> dict[str, str]:
     """For each id of a question the first id that asks the same: in equal words, or nearly.
 
-    Nearly equal are questions with the same numbers in the same order that share four fifths of their runs of three
+    Nearly equal are questions with the same numbers in the same order that share seven tenths of their runs of three
     words, those of a template that many questions have in common left aside: "4 9 10 13" and "4 9 10 12" are two
     puzzles, however long the words around them.
     """

@@ -18,6 +18,7 @@ from thoughtgraph.api import submitted
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.agreement import canonical
 from thoughtgraph.learning.features import Example
+from thoughtgraph.learning.labels import first_error
 from thoughtgraph.learning.learned import Trained
 from thoughtgraph.learning.rows import AnyRow, Outcome, Preference, Response, Row, StepTrace, by_question
 from thoughtgraph.learning.splits import leaks
@@ -30,6 +31,9 @@ from thoughtgraph.thought import Json, Score
 
 Same: TypeAlias = Callable[[Json], Hashable | None]
 """The form under which answers are compared, None where one cannot be."""
+
+HUGE = 1e100
+"""No value may be larger: means and squares of larger ones are no numbers any more."""
 
 
 def audit(
@@ -79,14 +83,15 @@ async def aaudit(
 ) -> Report:
     """`audit` for code that is async already."""
     told = list(rows)
-    sets, seed = sets_of(told), how.get("seed", 0)
-    _tellable(told)
+    sets, seed = [(put, _formed(known, same)) for put, known in sets_of(told)], how.get("seed", 0)
+    _tellable(told, [known for _, known in sets])
+    _cuttable([known for _, known in sets], slices or {})
     puts = [put for put, _ in sets]
     asked = await ask(critic, puts, **how)
-    bare = uncalibrated(critic)
+    bare = uncalibrated(critic) if hasattr(critic, "judge") else None  # nothing is paid for a second time
     raw = None if bare is None else (await ask(bare, puts, **how)).scores
     judged = [
-        _judged(put, blank, scores, raw[i] if raw else None, same, seed)
+        _judged(put, blank, scores, raw[i] if raw else None, seed)
         for i, ((put, blank), scores) in enumerate(zip(sets, asked.scores, strict=True))
         if scores is not None
     ]
@@ -121,10 +126,10 @@ def _preferences(rows: Sequence[Preference]) -> tuple[Put, Judged]:
     found = list[Response]()
     for row in rows:
         found += [response for response in (row.chosen, row.rejected) if response not in found]
-    duels = tuple((found.index(row.chosen), found.index(row.rejected)) for row in rows)
+    duels = tuple((found.index(row.chosen), found.index(row.rejected)) for row in rows if row.chosen != row.rejected)
     examples = tuple(_example(rows[0], response) for response in found)
     won, lost = Counter(better for better, _ in duels), Counter(worse for _, worse in duels)
-    worth = tuple(won[i] / (won[i] + lost[i]) for i in range(len(found)))
+    worth = tuple(won[i] / n if (n := won[i] + lost[i]) else None for i in range(len(found)))
     return Put(f"{rows[0].id}/preferences", examples), Judged(
         rows[0].id, examples, (), worth, (), duels=duels, kind="preferences"
     )
@@ -139,17 +144,20 @@ def _steps(row: StepTrace, number: int) -> tuple[Put, Judged]:
 
 
 def first_wrong(row: StepTrace) -> int | None:
-    """The first wrong step as somebody named it, else the first one after which no completion went well (c = 0)."""
-    if row.first_error is not None or not row.counts or any(n == 0 for _, n in row.counts):
+    """The first wrong step as somebody named it, else as the counts show it (`learning.labels.first_error`).
+
+    Where no completion ever went well the question may be too hard for whoever went on, and nothing is known.
+    """
+    if row.first_error is not None or not any(c for c, _ in row.counts):
         return row.first_error
-    return next((step for step, (c, _) in enumerate(row.counts) if c == 0), len(row.counts))
+    return first_error(row.counts)
 
 
 def _example(row: Row, response: Response) -> Example:
     return Example(row.question, response, row.problem)
 
 
-def _tellable(rows: Sequence[AnyRow]) -> None:
+def _tellable(rows: Sequence[AnyRow], sets: Sequence[Judged]) -> None:
     """Raise `TaskError`, before anything is spent, where no figure could be worked out."""
     kinds = (Outcome, Preference, StepTrace)
     if not any(isinstance(row, kinds) for row in rows):
@@ -163,19 +171,41 @@ def _tellable(rows: Sequence[AnyRow]) -> None:
             f"all {len(rows)} outcomes are {values[0]:g}: expected right and wrong responses, or nothing can be told "
             "apart; record harder or easier questions, or sample more responses"
         )
+    worths = {worth for known in sets for worth in known.worth if worth is not None}
+    if len(worths) < 2 and not any(known.duels or known.first_error is not None for known in sets):
+        raise TaskError(
+            f"{len(rows)} rows tell no response from another: expected outcomes or counts that differ, preferences "
+            "that are no ties, or steps of which the first wrong one is known"
+        )
 
 
-def _judged(
-    put: Put, known: Judged, scores: Sequence[Score], raw: Sequence[Score] | None, same: Same, seed: int
-) -> Judged:
+def _formed(known: Judged, same: Same) -> Judged:
+    """With the forms of the answers, each of which can be looked up: worked out before anything is spent."""
+    answers = [example.response.answer for example in known.examples]
+    forms = tuple(None if answer is None else same(answer) for answer in answers)
+    hash(forms)
+    return replace(known, forms=forms)
+
+
+def _cuttable(sets: Sequence[Judged], cuts: Mapping[str, Callable[[Example], str]]) -> None:
+    """Cut once before anything is spent, so that what cannot be cut is known by then."""
+    for of in cuts.values():
+        for known in sets:
+            for example in known.examples:
+                of(example)
+
+
+def _judged(put: Put, known: Judged, scores: Sequence[Score], raw: Sequence[Score] | None, seed: int) -> Judged:
     place = {example: shown for shown, example in enumerate(put.order(seed))}
-    forms = tuple(None if e.response.answer is None else same(e.response.answer) for e in put.examples)
+    if huge := [score.value for score in scores if score.value is not None and abs(score.value) > HUGE]:
+        raise TaskError(
+            f"the critic gave the value {huge[0]:g}: expected at most {HUGE:g}, whose sums are still numbers"
+        )
     return replace(
         known,
         values=tuple(score.value for score in scores),
         raw=tuple(score.value for score in raw or ()),
         places=tuple(place[i] for i in range(len(put.examples))),
-        forms=forms,
     )
 
 
@@ -214,7 +244,7 @@ def _report(
     chosen = figures.ways(outcomes, seed, weigh=weigh, vote=vote) if outcomes else {}
     use = "" if not outcomes else WEIGHTED if WEIGHTED in chosen else BEST
     rows_of_pairs = figures.pair_rows(told)
-    flat, scores = figures.flat(told), [score for group in asked.scores if group for score in group]
+    flat, scores = figures.flat(_graded(told)), [score for group in asked.scores if group for score in group]
     report = Report(
         critic=name or named(critic), speaks=speaks, verdict="reject", reasons=(), alarms=(),
         counts={
@@ -225,7 +255,7 @@ def _report(
         abstained=dict(sorted(Counter(s.status for s in scores if s.value is None).items())),
         pairs=interval(rows_of_pairs), within=interval([[sum(row) / len(row)] for row in rows_of_pairs if row]),
         auc=None if speaks != "prob" or not values else figures.auc(flat),
-        reliability=_reliability(told, speaks, seed) if values else (),
+        reliability=_reliability(_graded(told), speaks, seed) if values else (),
         ways={way: interval([[w] for w in worth]) or Interval(0.0) for way, worth in chosen.items()},
         use=use, reference=MAJORITY if MAJORITY in chosen else RANDOM if chosen else "",
         gains={way: _gap(chosen[use], worth) for way, worth in chosen.items() if way != use},
@@ -259,6 +289,11 @@ def _speaks(critic: object, told: Sequence[Judged]) -> Speaks:
     return "prob" if all(0 <= value <= 1 for value in values) else "reward"
 
 
+def _graded(told: Sequence[Judged]) -> list[Judged]:
+    """Those whose worth is a chance to be right. Preferences tell only the better one: both may be right, or wrong."""
+    return [judged for judged in told if judged.kind != "preferences"]
+
+
 def _comparable(judged: Judged) -> bool:
     return any(form is not None for form in judged.forms)
 
@@ -272,9 +307,9 @@ def _reliability(told: Sequence[Judged], speaks: Speaks, seed: int) -> tuple[fig
     flat, found = figures.flat(told), list[figures.Reliability | None]()
     own = any(judged.raw for judged in told)
     if own:
-        found.append(figures.reliable("before its calibration", figures.flat(told, [judged.raw for judged in told])))
+        found.append(figures.reliable(figures.BEFORE, figures.flat(told, [judged.raw for judged in told])))
     if speaks == "prob":
-        found.append(figures.reliable("after its calibration" if own else "as it says", flat))
+        found.append(figures.reliable(figures.AFTER if own else figures.SAID, flat))
     if not own and speaks != "rank" and len(flat.worth):
         found.append(figures.reliable("if calibrated here", figures.calibrated(flat, seed)))
     return tuple(one for one in found if one is not None)

@@ -29,6 +29,9 @@ SLICES = 20
 FIRST, LAST = "shown first and valued most, beyond its share", "shown last and valued most, beyond its share"
 """Where the response valued most stood, against 1 / n."""
 
+BEFORE, AFTER, SAID = "before its calibration", "after its calibration", "as it says"
+"""Which probabilities of a critic a reliability is of: the last two are those that it gives as it stands."""
+
 Kind: TypeAlias = Literal["outcomes", "preferences", "steps"]
 Value: TypeAlias = float | None
 

@@ -50,7 +50,8 @@ def page(report: Report, rule: Mapping[str, str]) -> str:
         _slices(report), _rule(rule),
     ]  # fmt: skip
     body = "\n".join(part for part in parts if part)
-    return _PAGE.replace("{title}", _text(report.critic)).replace("{body}", body)
+    told = {"{title}": _text(report.critic), "{body}": body}
+    return re.sub(r"\{(?:title|body)\}", lambda place: told[place[0]], _PAGE)  # at once: names may hold braces too
 
 
 def _head(report: Report) -> str:

@@ -135,7 +135,7 @@ class Report:
         """Write the report as one HTML file that needs nothing else; with matplotlib it has plots."""
         from thoughtgraph.recipes.audit_page import page
 
-        Path(path).write_text(page(self, RULE), encoding="utf-8")
+        Path(path).write_text(page(self, RULE), encoding="utf-8", errors="xmlcharrefreplace")
 
     def to_json(self) -> dict[str, Json]:
         """The report as one JSON object."""
@@ -263,10 +263,11 @@ def _wanting(report: Report) -> list[str]:
         gain = report.gains[report.reference]
         if gain.low is None or gain.low <= 0:
             found.append(f"Choosing by it ({report.use}) is not surely better than {report.reference}: {gain.signed}.")
-    said = [one for one in report.reliability if one.name in ("as it says", "after its calibration")]
-    if report.speaks == "prob" and (not said or said[0].ece.mean > CALIBRATED):
-        error = f" by {said[0].ece.mean:.3f}" if said else ""
-        found.append(f"Its probabilities are off{error} in the mean: {CALIBRATED} is allowed. Calibrate it.")
+    said = [one.ece.mean for one in _own(report)]
+    if said and said[0] > CALIBRATED:
+        found.append(f"Its probabilities are off by {said[0]:.3f} in the mean: {CALIBRATED} is allowed. Calibrate it.")
+    if report.speaks == "prob" and not said:
+        found.append("Its probabilities cannot be checked: preferences do not tell how likely a response is right.")
     return found
 
 
@@ -278,8 +279,13 @@ def _merits(report: Report) -> list[str]:
     if (more := _over(report, BEST, report.use)) is not None and more.low is not None and more.low > 0:
         found.append(f"Its best alone is better still: {more.signed}.")
     if report.speaks == "prob":
-        found.append(f"Its probabilities are off by {report.reliability[-1].ece.mean:.3f} in the mean.")
+        found += [f"Its probabilities are off by {one.ece.mean:.3f} in the mean." for one in _own(report)]
     return found
+
+
+def _own(report: Report) -> list[figures.Reliability]:
+    """The reliability of the probabilities that the critic gives as it stands."""
+    return [one for one in report.reliability if one.name in (figures.AFTER, figures.SAID)]
 
 
 # -- as a table ------------------------------------------------------------------------------------------------------

@@ -30,6 +30,13 @@ COLUMNS: Mapping[Form, tuple[str, ...]] = {
 }
 """What each line must hold."""
 
+OURS = ("output_dir", "max_length", "report_to", "trust_remote_code", "chat_template_path", "resume_from_checkpoint",
+        "load_best_model_at_end", "model_init_kwargs")  # fmt: skip
+"""Settings that would break what `finetune` promises, beside those that begin with `OURS_TOO`."""
+
+OURS_TOO = ("save_", "push_", "hub_")
+"""Checkpoints hold pickles, and the hub is not this machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finetuned:
@@ -64,12 +71,14 @@ def finetune(
     `form` is the one that the file was exported for. `rate` is the learning rate, `batch` how many lines a step, and
     `longest` how many tokens a line may have: TRL leaves longer ones out or cuts them, so they are refused here.
     "grpo" needs `reward`, the folder of a reward model. `settings` go to TRL's own configuration as they are
-    (`{"bf16": True}`, `{"max_steps": 100}`). It runs on the GPU if there is one, offline, and only safetensors are
-    read and written: there are no checkpoints in between.
+    (`{"bf16": True}`, `{"max_steps": 100}`), but for those named in `OURS`. It runs on the GPU if there is one,
+    offline, and only safetensors are read and written: there are no checkpoints in between, which hold pickles.
 
-    Raises `TaskError` for a file that this trainer cannot read, and where TRL is not installed.
+    Raises `TaskError` for a file that this trainer cannot read, for settings that it does not take, and where TRL is
+    not installed.
     """
     at_least(1, batch=batch, longest=longest)
+    _allowed(settings or {})
     rows = _rows(form, Path(path))
     _check(Path(model), Path(out), form, reward)
     own = _settings(form, Path(out), epochs, rate, batch, longest, seed, settings)
@@ -84,7 +93,7 @@ def _rows(form: Form, path: Path) -> list[Json]:
     if form not in TRAINERS:
         raise TaskError(f"the form is {form!r}: expected one of {', '.join(FORMS)}")
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, ValueError) as error:
         raise TaskError(f"{path} cannot be read ({error}): expected a file that was exported for {form}") from None
     for number, row in enumerate(rows, 1):
@@ -97,11 +106,22 @@ def _rows(form: Form, path: Path) -> list[Json]:
     return rows
 
 
+def _allowed(settings: Mapping[str, Json]) -> None:
+    if ours := [name for name in settings if name in OURS or name.startswith(OURS_TOO)]:
+        raise TaskError(
+            f"the setting {ours[0]!r} is not yours to choose: the model is written once, in the end and to out=, as "
+            "safetensors alone, nothing is fetched or sent, and no line is cut"
+        )
+
+
 def _check(model: Path, out: Path, form: Form, reward: str | os.PathLike[str] | None) -> None:
     if missing := [package for package in ("torch", "transformers", "datasets", "trl") if find_spec(package) is None]:
         raise TaskError(f'training needs {", ".join(missing)}: python -m pip install "thoughtgraph[train]"')
-    if not (model / "config.json").is_file():
-        raise TaskError(f"{model} holds no model: expected a folder with config.json, weights and a tokenizer")
+    for folder in (model, *([] if reward is None else [Path(reward)])):
+        if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+            raise TaskError(
+                f"{folder} holds no model: expected a folder with config.json, weights as safetensors and a tokenizer"
+            )
     if out.exists() and any(out.iterdir()):
         raise TaskError(f"{out} is not empty: name a folder for the trained model that is not there yet")
     if (form == "grpo") != (reward is not None):
@@ -129,20 +149,40 @@ def _settings(
 
 
 def _trainer(form: Form, rows: list[Json], model: Any, reward: Any, longest: int, settings: Any) -> Any:
-    datasets, transformers, trl = (import_module(name) for name in ("datasets", "transformers", "trl"))
-    how = {"local_files_only": True, "trust_remote_code": False}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(model, **how)
+    datasets, trl = import_module("datasets"), import_module("trl")
+    tokenizer = _tokenizer(model)
     _fits(tokenizer, rows, longest)
-    heads = {"num_labels": 1} if form == "reward" else {}
-    kind = "AutoModelForSequenceClassification" if form == "reward" else "AutoModelForCausalLM"
-    loaded = getattr(transformers, kind).from_pretrained(model, use_safetensors=True, dtype="float32", **how, **heads)
+    loaded = _loaded(model, tokenizer, rewarding=form == "reward")
+    make, table = getattr(trl, f"{TRAINERS[form]}Trainer"), datasets.Dataset.from_list(rows)
+    also = {} if reward is None else _judge(reward)
+    return make(model=loaded, args=settings, train_dataset=table, processing_class=tokenizer, **also)
+
+
+def _judge(reward: Any) -> dict[str, Any]:
+    """The reward model, loaded here: by its name alone TRL would take pickled weights too, or fetch them."""
+    tokenizer = _tokenizer(reward)
+    judge = _loaded(reward, tokenizer, rewarding=True)
+    return {"reward_funcs": judge, "reward_processing_classes": tokenizer}
+
+
+def _tokenizer(folder: Any) -> Any:
+    return import_module("transformers").AutoTokenizer.from_pretrained(folder, **LOCAL)
+
+
+def _loaded(folder: Any, tokenizer: Any, *, rewarding: bool) -> Any:
+    """A language model, or one with a head for a single reward."""
+    kind, heads = ("SequenceClassification", {"num_labels": 1}) if rewarding else ("CausalLM", {})
+    auto = getattr(import_module("transformers"), f"AutoModelFor{kind}")
+    loaded = auto.from_pretrained(folder, use_safetensors=True, dtype="float32", **LOCAL, **heads)
     if loaded.config.pad_token_id is None:
         loaded.config.pad_token_id = (
             tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         )
-    make, table = getattr(trl, f"{TRAINERS[form]}Trainer"), datasets.Dataset.from_list(rows)
-    also = {"reward_funcs": str(reward)} if form == "grpo" else {}
-    return make(model=loaded, args=settings, train_dataset=table, processing_class=tokenizer, **also)
+    return loaded
+
+
+LOCAL: Mapping[str, bool] = {"local_files_only": True, "trust_remote_code": False}
+"""Nothing is fetched, and no code that comes with a model is run."""
 
 
 def _fits(tokenizer: Any, rows: list[Json], longest: int) -> None:

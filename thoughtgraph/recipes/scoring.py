@@ -252,10 +252,16 @@ class Work:
         for first in range(0, len(todo), at_once):
             wave = todo[first : first + at_once]
             share = self._left(1 / len(wave))
-            await asyncio.gather(*(self._run(job, share) for job in wave))
+            await self._wave(wave, share)
             for job in filter(self._open, wave):
                 await self._run(job, self._left(1))
         return Asked(tuple(map(self._scores, self.jobs)), usage=self.spent, stopped=self._why)
+
+    async def _wave(self, wave: Sequence[Job], share: Budget) -> None:
+        """All of them to their ends, for what is in flight is paid; only then what went wrong is raised."""
+        ended = await asyncio.gather(*(self._run(job, share) for job in wave), return_exceptions=True)
+        if wrong := next((one for one in ended if one is not None), None):
+            raise wrong
 
     def _open(self, job: Job) -> bool:
         """Whether more budget would bring this set further."""
