@@ -34,19 +34,25 @@ OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a critic was trained on: a digest of its rows, how many there were, the labels of what went into them."""
+    """What a critic was trained on: a digest of its rows, how many there were, the labels of what went into them.
+
+    `asked` are digests of its questions' ids, so that an audit knows a question that was learned from.
+    """
 
     digest: str = ""
     rows: int = 0
     questions: int = 0
     labels: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @classmethod
     def on(cls, rows: Sequence[AnyRow]) -> Trained:
         """The note on these rows, in whatever order they come."""
         lines = sorted(map(line_of, rows))
         labels = tuple(sorted({label for row in rows for label in row.labels}))
-        return cls(digest_of("\n".join(lines)), len(rows), len(by_question(rows)), labels)
+        questions = by_question(rows)
+        asked = tuple(sorted(sha256(id.encode()).hexdigest()[:16] for id in questions))
+        return cls(digest_of("\n".join(lines)), len(rows), len(questions), labels, asked)
 
 
 @dataclass(frozen=True)

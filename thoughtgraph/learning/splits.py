@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, TypeAlias
 from unicodedata import normalize
 
-from thoughtgraph.learning.rows import Row
+from thoughtgraph.learning.rows import R, Row
 
 NEAR = 0.7
 """Texts are nearly equal where they share so much of what sets them apart from all others (Jaccard)."""
@@ -113,7 +113,7 @@ def folds(keys: Mapping[str, Any] | Iterable[str], k: int = 5, seed: int = 0) ->
     return [set(order[part::k]) for part in range(min(k, len(order)))]
 
 
-def split(rows: Sequence[Row], share: float = 0.2, seed: int = 0) -> tuple[list[Row], list[Row]]:
+def split(rows: Sequence[R], share: float = 0.2, seed: int = 0) -> tuple[list[R], list[R]]:
     """The rows in two parts, the second with `share` of the questions, at least one: to learn from, and to hold out."""
     group = groups(rows)
     order = sorted(set(group.values()))

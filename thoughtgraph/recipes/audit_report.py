@@ -33,7 +33,8 @@ HALF, MOST = 0.5, 0.9
 
 RULE: Mapping[str, str] = {
     "reject": "It judges fewer than half of the responses, or puts the better of two responses first not surely more "
-    "often than by chance, or surely less often than length, digits and layout alone do; or choosing by it is surely "
+    "often than by chance (where nothing but the first wrong steps is known: finds not surely any of them), or surely "
+    "less often than length, digits and layout alone do; or choosing by it is surely "
     "worse than choosing without it (at random, by majority vote, the longest, the shortest, the best single "
     "generator), or gains nothing: its best is not surely better than chance, nor its vote than the majority.",
     "ship": "Choosing by it is surely better than the majority vote (than chance, where answers cannot be compared); "
@@ -230,9 +231,9 @@ def _against(report: Report) -> list[str]:
     counts, pairs, found = report.counts, report.pairs, list[str]()
     if counts["judged"] < HALF * counts["responses"] or not counts["judged"]:
         found.append(f"It judged {counts['judged']} of {counts['responses']} responses: fewer than half.")
-    if pairs is None:
+    if pairs is None and not (report.steps and report.steps.f1.low):
         found.append("It judged no two responses of different worth to one question.")
-    elif pairs.low is None or pairs.low <= HALF:
+    elif pairs is not None and (pairs.low is None or pairs.low <= HALF):
         found.append(f"It puts the better of two responses first in {pairs} of the pairs: not surely more than chance.")
     if report.beyond is not None and report.beyond.high is not None and report.beyond.high < 0:
         found.append(f"Length, digits and layout alone do better at that: it adds {report.beyond.signed}.")
