@@ -47,7 +47,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("puzzles", 900), ("rounds", 3), ("seed", 0), ("expansions", 60), ("thoughts", 16)):
         options.add_argument(f"--{name}", type=int, default=default)
-    options.add_argument("--policy", default="tot(breadth=2,steps=3)")
+    options.add_argument("--policy", default="tot(breadth=1,steps=3)")
     options.add_argument("--store")
     said = options.parse_args()
     known = puzzles(0, 1362)
