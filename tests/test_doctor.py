@@ -207,7 +207,8 @@ async def test_every_call_is_bounded_and_carries_one_setting():
     assert all(16 <= body["max_tokens"] <= 64 for body in place.bodies)
     known = {"model", "messages", "max_tokens"}
     assert [sorted(body.keys() - known) for body in place.bodies] == [
-        [], ["n"], ["temperature"], ["temperature"], ["seed"], ["logprobs", "top_logprobs"], ["response_format"], ["stop"], [], [], [],
+        [], ["n"], ["temperature"], ["temperature"], ["seed"], ["logprobs", "top_logprobs"], ["response_format"],
+        ["stop"], [], [], [],
     ]  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from thoughtgraph.cli_audit import audited
 from thoughtgraph.errors import TaskError, ThoughtgraphError
 from thoughtgraph.learning.export import FORMS, Form, export
 from thoughtgraph.learning.labels import LABELS, Label, rows_of
-from thoughtgraph.learning.registry import DEFAULT
 from thoughtgraph.learning.rows import read_rows, write_rows
 from thoughtgraph.learning.training import train_critic
 from thoughtgraph.recipes.finetune import finetune
@@ -84,7 +83,7 @@ def train_command(
     with _refusing():
         told = [row for file in rows for row in read_rows(file)]
         how: dict[str, Any] = {"objective": objective, "learner": learner, "anyway": anyway, "seed": seed}
-        training = train_critic(told, features=feature or DEFAULT, **how)
+        training = train_critic(told, features=feature or None, **how)
         if training.critic is not None:
             training.critic.save(out)
         _say(training, training.to_json(), as_json)

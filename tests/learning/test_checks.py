@@ -63,7 +63,7 @@ def test_outcomes_of_a_single_class(value: float):
 
 def test_a_class_that_is_there_in_too_few_questions():
     rows = [replace(row, value=float(i < 8)) for i, row in enumerate(outcomes(100))]
-    refused(rows, "high labels occur in 2 of 25 questions")
+    refused(rows, "labels above 0 occur in 2 of 25 questions")
 
 
 def test_too_few_questions_however_many_responses():

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thoughtgraph.errors import TaskError
-from thoughtgraph.learning.agreement import canonical
 from thoughtgraph.learning.embeddings import embedding
+from thoughtgraph.learning.equivalence import canonical
 from thoughtgraph.learning.features import Example, Feature, table
 from thoughtgraph.learning.registry import ALONE, DEFAULT, REGISTRY, SURFACE, feature_named, features_of
 from thoughtgraph.learning.rows import Response
@@ -183,10 +183,14 @@ def test_results_on_the_way_are_compared_too():
 
 
 def test_answers_are_one_as_numbers_or_as_json():
-    assert canonical("1,200") == canonical(1200.0) == canonical("$1,200 a day")
+    assert canonical("1,200") == canonical(1200.0) == canonical("$1,200 per day")
     assert canonical({"a": [1]}) == canonical({"a": [1]}) != canonical({"a": [2]})
     assert canonical("Paris") == canonical("paris ")
     assert canonical(None) is None
+    assert canonical("2x") != canonical("2y")
+    assert canonical("not 5") != canonical("5")
+    assert canonical("1/2") == canonical("0.5") == canonical("50/100")
+    assert canonical("x" * 101) is None
 
 
 # -- where it was found ----------------------------------------------------------------------------------------------

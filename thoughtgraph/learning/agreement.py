@@ -7,18 +7,10 @@ from collections.abc import Hashable, Sequence
 from math import log, log1p
 
 from thoughtgraph.learning.arithmetic import worked
+from thoughtgraph.learning.equivalence import canonical
 from thoughtgraph.learning.features import Example, Feature
-from thoughtgraph.learning.numbers import number_of
-from thoughtgraph.task import same_json
-from thoughtgraph.thought import Json
 
 Row = Sequence[float | None]
-
-
-def canonical(answer: Json) -> Hashable | None:
-    """The form under which answers are one: as numbers, else as JSON or short text; None where nothing compares."""
-    number = number_of(answer)
-    return round(number, 6) if number is not None else None if answer is None else same_json(answer)
 
 
 def votes(examples: Sequence[Example]) -> list[Row]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.features import Example, Feature
 from thoughtgraph.learning.lessons import Lesson, strata
 from thoughtgraph.learning.rows import AnyRow, Row
@@ -66,8 +67,8 @@ def enough(lesson: Lesson, fewest: int = FEWEST, rarest: int = RAREST) -> None:
     for side, found in enumerate(zip(*strata(lesson).values(), strict=True)) if lesson.labels else ():
         if sum(found) < rarest:
             raise TaskError(
-                f"{('high', 'low')[side]} labels occur in {sum(found)} of {count} questions: expected them in at least "
-                f"{rarest}, to learn from some and to try the critic on others"
+                f"labels {('above 0', 'below 1')[side]} occur in {sum(found)} of {count} questions: expected them in at "
+                f"least {rarest}, to learn from some and to try the critic on others"
             )
 
 
@@ -85,7 +86,7 @@ def apart(rows: Iterable[Row], heldout: Iterable[Row]) -> None:
 
 def telling(X: Any, columns: Sequence[str]) -> list[str]:
     """A note of the columns that say nothing of these rows; `TaskError` where none says anything."""
-    import numpy as np
+    np = arrays()
 
     known: Any = ~np.isnan(X)
     differ: Any = np.where(known, X, -np.inf).max(0) > np.where(known, X, np.inf).min(0)

@@ -13,6 +13,7 @@ from hashlib import sha256
 from math import log
 from typing import Any
 
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.statistics import TAIL, Interval, interval
 from thoughtgraph.thought import Json
 
@@ -56,7 +57,7 @@ def best_of(keys: Keys, worth: Keys) -> list[float | None]:
 @lru_cache(maxsize=64)
 def _within(N: int) -> Any:
     """C(c, n) / C(N, n) for n = 1..N (rows) and c = 0..N: the chance that all n are among given c of the N."""
-    import numpy as np
+    np = arrays()
 
     c = np.arange(N + 1.0)
     factors = [np.clip(c - i, 0, None) / (N - i) for i in range(N)]
@@ -121,7 +122,7 @@ def divergence(n: int) -> float:
 @lru_cache(maxsize=8)
 def draws(questions: int) -> Any:
     """How often each question comes in each of `DRAWS` draws of as many with replacement: always the same draws."""
-    import numpy as np
+    np = arrays()
 
     rng = np.random.default_rng(0)
     return rng.multinomial(questions, [1 / questions] * questions, size=DRAWS).astype(np.int32)

@@ -8,6 +8,7 @@ from math import fsum
 from typing import Any, ClassVar
 
 from thoughtgraph.errors import TaskError, at_least
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.fitted import Model, fit
 from thoughtgraph.learning.learned import Objective
@@ -63,7 +64,7 @@ class Demonstrations:
 
     def fit(self, lesson: Lesson, X: Any, *, learner: str, seed: int) -> Model:
         """z, the logit of being a demonstration."""
-        import numpy as np
+        np = arrays()
 
         least = 1 / (1 + np.exp(self.limit))
         y = np.clip(lesson.labels, least, 1 - least)
@@ -85,7 +86,7 @@ def balanced(labels: Sequence[float], weights: Sequence[float]) -> list[float]:
 
 def reward(D: Any) -> Any:
     """Equation 7: log D - log(1 - D), the logit of the discriminator."""
-    import numpy as np
+    np = arrays()
 
     return np.log(D) - np.log1p(-np.asarray(D, float))
 

@@ -69,6 +69,20 @@ def equivalent(a: Json, b: Json, same: Callable[[Json], Hashable | None] | None 
     return _parts(a, b, same)
 
 
+def canonical(answer: Json) -> Hashable | None:
+    """The form under which equivalent answers are one vote, None for one that compares with nothing.
+
+    Quantities are one where their values are, to nine digits: some answers to a question name the unit that it asks
+    for, and most name none. A text of over 100 characters compares with nothing.
+    """
+    if answer is None:
+        return None
+    if (found := quantity(answer)) is not None:
+        return float(f"{float(found.value):.9g}") if abs(found.value) < 10**300 else found.value
+    words = _words(answer) if isinstance(answer, str) else repr(answer)
+    return None if not words or len(words) > 100 else words
+
+
 def quantity(answer: Json) -> Quantity | None:
     """The number that an answer is, with nothing around it but a unit or a currency; None for all else."""
     if isinstance(answer, bool) or (isinstance(answer, float) and not isfinite(answer)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import fsum
 from typing import Any
 
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.lessons import Lesson, mean
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.thought import Json
@@ -57,7 +58,7 @@ def ordered(lesson: Lesson, rewards: Any) -> dict[str, float]:
 
     A pair counts by how far its labels are apart, so that noise between like ones decides nothing.
     """
-    import numpy as np
+    np = arrays()
 
     if lesson.duels:
         return _won(lesson, rewards)
@@ -95,7 +96,7 @@ def _won(lesson: Lesson, rewards: Any) -> dict[str, float]:
 
 def _won_of(y: Any, r: Any, some: list[int], others: list[int]) -> tuple[float, float]:
     """How much of the distance between labels is in the right order, and how much there is."""
-    import numpy as np
+    np = arrays()
 
     apart: Any = y[some][:, None] - y[others]
     right: Any = (1 + np.sign(apart) * np.sign(r[some][:, None] - r[others])) / 2
@@ -117,7 +118,7 @@ def _label_of_best(lesson: Lesson, rewards: Any, at: Sequence[int]) -> float:
 
 def auc(lesson: Lesson, rewards: Any) -> float:
     """How often a one gets a higher reward than a zero, over all pairs of them; 1/2 by chance."""
-    import numpy as np
+    np = arrays()
 
     y, r = np.asarray(lesson.labels), np.asarray(rewards)
     ones, zeros = np.sort(r[y > 0.5]), r[y <= 0.5]

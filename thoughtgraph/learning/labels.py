@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import sqrt
@@ -12,7 +14,7 @@ from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.learning.grown import CUT, Grade, Grown, grown
 from thoughtgraph.learning.rows import AnyRow, Outcome, Preference, StepTrace
 from thoughtgraph.state import State
-from thoughtgraph.store import Store
+from thoughtgraph.store import SQLiteStore, Store
 from thoughtgraph.task import Claim, Task
 from thoughtgraph.thought import Ito, Score, Thought
 from thoughtgraph.trace import Started
@@ -31,7 +33,7 @@ SURE = 1.96
 
 
 def rows_of(
-    store: Store,
+    store: Store | str | os.PathLike[str],
     tasks: Iterable[Task],
     *,
     runs: Iterable[str] | None = None,
@@ -46,6 +48,9 @@ def rows_of(
     search, and learns of its answers only here. `labels` are the kinds of rows wanted, `rollout` and `bar` as in
     `steps` and `grown`. `TaskError` where a run in `runs` searched none of the tasks, or nobody can grade it.
     """
+    if isinstance(store, str | os.PathLike):
+        with closing(SQLiteStore(store, read_only=True)) as kept:
+            return rows_of(kept, tasks, runs=runs, evaluate=evaluate, labels=labels, rollout=rollout, bar=bar)
     if odd := set(labels) - set(LABELS):
         raise TaskError(f"the labels are {', '.join(sorted(odd))}: expected some of {', '.join(LABELS)}")
     found = [_grown(store, run, task, evaluate, bar) for run, task in _searched(store, tasks, runs)]

@@ -75,7 +75,7 @@ class Learned:
     """
 
     objective: Objective
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...] = field(repr=False)
     fitted: Model = field(repr=False)
     calibration: Calibration = field(default_factory=Calibration, repr=False)
     kind: Literal["prob", "reward"] = "prob"

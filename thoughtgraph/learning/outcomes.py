@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.fitted import Model, fit
 from thoughtgraph.learning.learned import Objective
@@ -51,7 +52,7 @@ class Outcomes:
 
 def cross_entropy(z: Any, y: Sequence[float], weight: Sequence[float]) -> float:
     """-Σ w [y log R + (1 - y) log(1 - R)] / Σ w with R = σ(z): the reward of a wrong answer is pushed down."""
-    import numpy as np
+    np = arrays()
 
     z, labels, w = (np.asarray(values, float) for values in (z, y, weight))
     return float(np.sum(w * (np.logaddexp(0, z) - labels * z)) / np.sum(w))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.fitted import Model, fit_pairs
 from thoughtgraph.learning.learned import Objective
@@ -58,7 +59,7 @@ class Preferences:
 
 def bradley_terry(r: Any, duels: Iterable[Duel]) -> float:
     """-Σ w [t log σ(Δ) + (1 - t) log(1 - σ(Δ))] / Σ w with Δ = r⁺ - r⁻ - m; t is 1, and 1/2 for a tie."""
-    import numpy as np
+    np = arrays()
 
     table: Any = np.array([(d.better, d.worse, d.weight, d.margin, d.target) for d in duels])
     better, worse = table[:, :2].astype(int).T

@@ -113,6 +113,6 @@ def _notes(rows: Sequence[StepTrace]) -> tuple[str, ...]:
         notes.append("traces of several completers are mixed: a prefix is worth what its completer makes of it")
     if untried := sum(N == 0 for N in trials):
         notes.append(f"{untried} of {len(trials)} steps were not tried (0 of 0), and are left out")
-    if trials:
-        notes.append(f"{fsum(trials) / len(trials):.1f} trials a step")
+    if tried := [N for N in trials if N]:
+        notes.append(f"{fsum(tried) / len(tried):.1f} trials for each step that was tried")
     return tuple(notes)

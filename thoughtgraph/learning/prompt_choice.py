@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.learning.columns import arrays
 
 Criterion: TypeAlias = Literal["mi", "mi_g", "ge", "le", "mdl"]
 """What a prompt is chosen by; see `CRITERIA`."""
@@ -27,7 +28,7 @@ SLACK = 1e-3
 
 def entropy(p: Any) -> Any:
     """H(p) over the last axis, where 0 log 0 = 0."""
-    import numpy as np
+    np = arrays()
 
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
 
@@ -43,7 +44,7 @@ def mutual_information(p: Any) -> Any:
 
 def global_entropy(p: Any) -> Any:
     """GE = H(mean_x onehot(argmax_y p)): does it give all of the labels? (Lu et al., 2022.) Higher is better."""
-    import numpy as np
+    np = arrays()
 
     p = _checked(p)
     return entropy(np.eye(p.shape[-1])[p.argmax(-1)].mean(1))
@@ -65,7 +66,7 @@ def calibrated(p: Any) -> Any:
 
 
 def _ratio(p: Any) -> Any:
-    import numpy as np
+    np = arrays()
 
     marginal = p.mean(1, keepdims=True)
     return p / np.where(marginal > 0, marginal, 1)
@@ -118,7 +119,7 @@ class Predictions:
     @classmethod
     def of_log_probs(cls, log_prob: Any) -> Predictions:
         """From log p(y | x, t), shape (prompts, inputs, labels), made to sum to 1 over the labels; -inf is none."""
-        import numpy as np
+        np = arrays()
 
         given = _table(log_prob, "log-probabilities")
         if (given > SLACK).any():
@@ -177,7 +178,7 @@ def tally(samples: Sequence[Sequence[Sequence[Hashable | None]]], labels: Sequen
 
     None is a reply that could not be read, and counts for no label.
     """
-    import numpy as np
+    np = arrays()
 
     place = {label: i for i, label in enumerate(labels)}
     counts = np.zeros((len(samples), max(map(len, samples), default=0), len(labels)))
@@ -214,7 +215,7 @@ def _checked(p: Any) -> Any:
 
 def _table(values: Any, what: str) -> Any:
     """An array of shape (prompts, inputs, labels) without NaN, or `TaskError`."""
-    import numpy as np
+    np = arrays()
 
     try:
         table: Any = np.asarray(values, dtype=np.float64)
@@ -237,7 +238,7 @@ def _none_at(faults: Any, what: str) -> None:
 
 
 def _softmax(z: Any) -> Any:
-    import numpy as np
+    np = arrays()
 
     e = np.exp(z - z.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)

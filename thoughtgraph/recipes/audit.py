@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, Unpack, cast
 
 from thoughtgraph.api import submitted
 from thoughtgraph.errors import TaskError
-from thoughtgraph.learning.agreement import canonical
+from thoughtgraph.learning.equivalence import canonical
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.labels import first_error
 from thoughtgraph.learning.learned import Trained

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.calibration import Bin, brier, calibrate, reliability
+from thoughtgraph.learning.columns import arrays
 from thoughtgraph.learning.curves import Turn, band, best_of, draws, turning, vote_curve, voted
 from thoughtgraph.learning.features import Example, table
 from thoughtgraph.learning.fitted import fit
@@ -229,7 +230,12 @@ def reliable(name: str, rows: Flat) -> Reliability | None:
 
     squares = by_group(rows.groups, (gap**2).tolist())
     mean_square = interval(squares) or Interval(brier(rows.values, rows.worth))
-    return Reliability(name, resampled(error, rows.groups), mean_square, tuple(bins))
+    return Reliability(name, _above_zero(resampled(error, rows.groups)), mean_square, tuple(bins))
+
+
+def _above_zero(error: Interval) -> Interval:
+    """The interval of an error, which is never below 0, however the resampling is corrected for its bias."""
+    return error if error.low is None else Interval(error.mean, max(0.0, error.low), error.high)
 
 
 def by_group(groups: Sequence[str], numbers: Sequence[float]) -> list[list[float]]:
@@ -289,9 +295,13 @@ def ways(told: Sequence[Judged], seed: int, *, weigh: bool, vote: bool) -> dict[
 
 
 def weights(judged: Judged) -> list[float]:
-    """The critic's values as votes: one without a value adds nothing, and where nobody has one, all count alike."""
-    said = [value or 0.0 for value in judged.values]
-    return said if any(said) else [1.0] * len(said)
+    """The critic's values as votes: one without a value weighs as the others do in the mean, and all alike if none has.
+
+    An abstention is no low grade: what the critic could not judge keeps its vote.
+    """
+    known = [value for value in judged.values if value is not None]
+    usual = sum(known) / len(known) if any(known) else 1.0
+    return [usual if value is None or not any(known) else value for value in judged.values]
 
 
 def _worth(judged: Judged) -> list[float]:
@@ -499,7 +509,7 @@ def first_error(told: Sequence[Judged], seed: int) -> FirstError | None:
 
 def _cuts(known: Sequence[Judged]) -> list[float]:
     """Thresholds to choose from: between the values that were given, at most fifty."""
-    import numpy as np
+    np = arrays()
 
     values = sorted({value for judged in known for value in judged.values if value is not None})
     middles = [(a + b) / 2 for a, b in pairwise(values)] or [0.5]

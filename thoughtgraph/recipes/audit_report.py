@@ -269,6 +269,8 @@ def _wanting(report: Report) -> list[str]:
         found.append(f"Its probabilities are off by {said[0]:.3f} in the mean: {CALIBRATED} is allowed. Calibrate it.")
     if report.speaks == "prob" and not said:
         found.append("Its probabilities cannot be checked: preferences do not tell how likely a response is right.")
+    if not report.use and report.steps:
+        found.append("Nothing was chosen by it: beginnings of one response are no rivals. Try it in a search.")
     return found
 
 

@@ -28,7 +28,7 @@ from thoughtgraph.prompt import Prompter
 from thoughtgraph.protocols import Critic
 from thoughtgraph.recipes.audit import sets_of
 from thoughtgraph.recipes.audit_figures import Judged, above, contested
-from thoughtgraph.recipes.scoring import Asking, Put, ask
+from thoughtgraph.recipes.scoring import Asking, Put, ask, models_of
 from thoughtgraph.result import RunFailed
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.store import SQLiteStore
@@ -320,18 +320,6 @@ def _asking(how: Asking) -> dict[str, Any]:
 
 def _main(asking: Mapping[str, Any]) -> Model | None:
     return asking["models"].get("critic", asking["model"])
-
-
-def models_of(judge: object, main: Model | None) -> Iterator[Model | None]:
-    """The models that a judge speaks to; a jury's are its jurors'."""
-    jurors: object = getattr(judge, "jurors", None)
-    if isinstance(jurors, Mapping):
-        for juror in cast("Mapping[str, object]", jurors).values():
-            yield from models_of(juror, main)
-    elif many := cast("Sequence[Model]", getattr(judge, "models", ())):
-        yield from many
-    elif not hasattr(judge, "judge"):
-        yield getattr(judge, "model", None) or main
 
 
 def _unit(given: Unit | None, models: Sequence[Model]) -> Unit:

@@ -6,9 +6,9 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from thoughtgraph.api import Run, again, as_model, as_models, as_store, begun, speaking
 from thoughtgraph.budget import Budget, Usage
@@ -206,11 +206,21 @@ async def _replayed(critic: Any, puts: Sequence[Put], how: Mapping[str, Any]) ->
             kept.close()
 
 
-def _own(critic: Any) -> list[Model]:
-    """The models that a critic brings, one or a jury of them."""
-    several: Any = getattr(critic, "models", None) or ()
-    each: list[Any] = [*(several.values() if hasattr(several, "values") else several), getattr(critic, "model", None)]
-    return [model for model in each if model is not None]
+def models_of(critic: object, main: Model | None) -> Iterator[Model | None]:
+    """The models that a critic speaks to, `main` where it brings none; a jury's are its jurors'."""
+    jurors: object = getattr(critic, "jurors", None)
+    if isinstance(jurors, Mapping):
+        for juror in cast("Mapping[str, object]", jurors).values():
+            yield from models_of(juror, main)
+    elif many := cast("Sequence[Model]", getattr(critic, "models", ())):
+        yield from many
+    elif not hasattr(critic, "judge"):
+        yield getattr(critic, "model", None) or main
+
+
+def _own(critic: object) -> list[Model]:
+    """The models that a critic brings, each once."""
+    return list({id(model): model for model in models_of(critic, None) if model is not None}.values())
 
 
 def _limit(how: Mapping[str, Any], models: Sequence[Model]) -> Budget:

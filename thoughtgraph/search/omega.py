@@ -53,7 +53,8 @@ class Omega:
         """Take the most promising wrong rollout, find its first error, and so on."""
         self._ask_who_grades(search)
         pool = _Pool(self, search)
-        await pool.probe(search.root)
+        if (start := await pool.probe(search.root)).tried and not start.right:
+            search.note("labels", "no rollout from the start was right: there is no first wrong step to look for")
         for _ in range(self.searches):
             if not (taken := pool.take()):
                 break
