@@ -23,8 +23,8 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "statistics", "marks", "replies", "thought", "environment", "prompt", "graph", "model", "retry",
-    "pace", "deadline",
+    "version", "errors", "statistics", "marks", "replies", "thought", "environment", "prompt", "graph", "model",
+    "retry", "pace", "deadline",
     "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
     "trace", "result", "store", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
     "expressions", "forecast", "api", "picking",

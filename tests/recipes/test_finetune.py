@@ -167,6 +167,8 @@ class TestWithTRL:
         chosen = [max(texts, key=lambda text: rewarded(folder, q, text)) for q, texts in four.items()]
         right = mean([float(text == answer(q)) for q, text in zip(four, chosen, strict=True)])
         assert right > 0.6  # a random one is right in a quarter
+        found = [picked(folder, question, texts) for question, texts in four.items()]
+        assert found == chosen  # the same model as the critic of a policy
         export(outcomes(), tmp_path / "g.jsonl", "grpo")
         more = {"num_generations": 4, "max_completion_length": 4, "max_steps": 4}
         out = tmp_path / "model"
@@ -231,6 +233,17 @@ def rewarded(folder: Path, question: str, text: str) -> float:
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     with torch.no_grad():
         return float(model(**tokenizer(f"<user> {question} <me> {text} <end>", return_tensors="pt")).logits[0, 0])
+
+
+def picked(folder: Path, question: str, texts: list[str]) -> str:
+    """The best of these texts, by the reward model in the folder as a critic."""
+
+    def offered(state: tg.State, n: int) -> list[tg.Draft]:
+        return [tg.Draft(text, done=True) for text in texts][:n]
+
+    critic = tg.critics.RewardModel("outcome", tg.critics.LocalReward(str(folder)))
+    task = tg.Task(question, {"step": offered}, {"value": critic})
+    return tg.solve(task, policy="best_of_n(n=4)", budget=tg.Budget()).answer
 
 
 # -- what needs no TRL -------------------------------------------------------------------------------------------------

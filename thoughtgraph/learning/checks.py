@@ -67,8 +67,8 @@ def enough(lesson: Lesson, fewest: int = FEWEST, rarest: int = RAREST) -> None:
     for side, found in enumerate(zip(*strata(lesson).values(), strict=True)) if lesson.labels else ():
         if sum(found) < rarest:
             raise TaskError(
-                f"labels {('above 0', 'below 1')[side]} occur in {sum(found)} of {count} questions: expected them in at "
-                f"least {rarest}, to learn from some and to try the critic on others"
+                f"labels {('above 0', 'below 1')[side]} occur in {sum(found)} of {count} questions: expected them in "
+                f"at least {rarest}, to learn from some and to try the critic on others"
             )
 
 
