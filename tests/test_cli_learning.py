@@ -104,3 +104,22 @@ def test_what_cannot_work_is_one_line_and_status_2(rows: Path, monkeypatch: pyte
     said = call(*(str(word).format(rows=rows) for word in words), status=2)
     assert says in " ".join(said.split())
     assert "Traceback" not in said
+
+
+def test_nothing_that_is_read_is_written_over(tmp_path: Path, rows: Path):
+    before = rows.read_bytes()
+    call("train", rows, "--out", tmp_path / "critic.json")
+    for words in (
+        ("train", rows, "--out", rows),
+        ("export", rows, "--for", "sft", "--out", rows),
+        ("audit", tmp_path / "critic.json", rows, "--page", rows, "--no-store"),
+        ("audit", tmp_path / "critic.json", rows, "--page", tmp_path / "critic.json", "--no-store"),
+    ):
+        assert "would be written over" in " ".join(call(*words, status=2).split())
+    assert rows.read_bytes() == before
+    store = SQLiteStore(tmp_path / "runs.db")
+    tg.solve(tg.tasks.game24("4 9 10 13"), policy="dfs", store=store, budget=tg.Budget(expansions=50))
+    store.close()
+    said = call("label", tmp_path / "runs.db", "--store", tmp_path / "runs.db", status=2)
+    assert "would be written over" in " ".join(said.split())
+    assert SQLiteStore(tmp_path / "runs.db", read_only=True).runs()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,6 +15,9 @@ from thoughtgraph.learning.rows import AnyRow, read_rows
 from thoughtgraph.recipes.audit import audit
 from thoughtgraph.recipes.audit_report import Report
 from thoughtgraph.recipes.scoring import Asking
+
+TOLD = {"criteria"}
+"""Settings that have no default, and that text can name."""
 
 OBJECTS = ("prompter", "model", "models", "labels")
 """Settings that no text of this kind can name."""
@@ -67,8 +70,13 @@ def critics() -> Mapping[str, Any]:
     return {
         _snake(name): kind
         for name, kind in named
-        if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "ito")
+        if isinstance(kind, type) and is_dataclass(kind) and hasattr(kind, "ito") and _told(kind) <= TOLD
     }
+
+
+def _told(kind: Any) -> set[str]:
+    """The settings that must be told."""
+    return {one.name for one in fields(kind) if one.init and one.default is MISSING and one.default_factory is MISSING}
 
 
 def _snake(name: str) -> str:
@@ -108,6 +116,10 @@ def _made(name: str, kind: Any, settings: Mapping[str, Any]) -> object:
             near = get_close_matches(setting, known, 1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(f"{name} has no setting {setting!r} in text: {hint}it has {', '.join(known)}")
+    if lacking := _told(kind) - settings.keys():
+        raise ValueError(
+            f"{name} needs {min(lacking)}, as in {name}({min(lacking)}={{'sound': 'Is each step right?'}})"
+        )
     try:
         return kind(**settings)
     except TypeError as error:

@@ -17,10 +17,10 @@ from thoughtgraph.learning.labels import LABELS, Label, rows_of
 from thoughtgraph.learning.rows import read_rows, write_rows
 from thoughtgraph.learning.training import train_critic
 from thoughtgraph.recipes.finetune import finetune
-from thoughtgraph.render import harmless
+from thoughtgraph.render import harmless, whole
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.tasks import NAMES, build, evaluator
-from thoughtgraph.terminal import budget_of, line, own_store, paying, refuse, where_of, write
+from thoughtgraph.terminal import aside, budget_of, elsewhere, line, own_store, paying, refuse, where_of, write
 from thoughtgraph.trace import Started
 
 learning = typer.Typer()
@@ -33,7 +33,8 @@ def _refusing() -> Generator[None, None, None]:
     """What went wrong in one line, and no traceback; status 2, since 1 is an audit's verdict."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
+        aside.print(whole(str(stopped) or "stopped; with a store, the same command goes on"), soft_wrap=True)
         raise typer.Exit(130) from None
     except (ThoughtgraphError, ValueError, OSError) as error:
         refuse(error, 2)
@@ -57,6 +58,7 @@ def label_command(
     with _refusing(), contextlib.closing(SQLiteStore(store or own_store(), read_only=True)) as kept:
         if task not in NAMES:
             raise TaskError(f"there is no task {task!r:.80}: expected one of {', '.join(NAMES)}")
+        elsewhere(out, kept.path)
         starts = (kept.ends(one)[0] for one in kept.runs())
         problems = {s.x for s in starts if isinstance(s, Started) and s.task == task}
         tasks = [build(task, problem) for problem in sorted(problems)]
@@ -81,6 +83,7 @@ def train_command(
 ) -> None:
     """Learn a critic from rows, say why it is of its kind and how good it is, and keep it or the best baseline."""
     with _refusing():
+        elsewhere(out, *rows)
         told = [row for file in rows for row in read_rows(file)]
         how: dict[str, Any] = {"objective": objective, "learner": learner, "anyway": anyway, "seed": seed}
         training = train_critic(told, features=feature or None, **how)
@@ -116,6 +119,8 @@ def audit_command(
     how: dict[str, Any] = {**paying(model_for, price, attempts, cache, no_cache), "budget": budget, "seed": seed}
     with _refusing():
         kept = where_of(store, no_store)
+        if page is not None:
+            elsewhere(page, *rows, *(seen or ()), Path(critic), *([Path(kept)] if kept else []))
         found = audited(
             critic, rows, page=page, seen=seen or (), model=model, base_url=base_url, store=kept, **how
         )  # fmt: skip
@@ -133,6 +138,7 @@ def export_command(
 ) -> None:
     """Write rows in the shape that a trainer of TRL's reads; say what was left out."""
     with _refusing():
+        elsewhere(out, *rows)
         done = export([row for file in rows for row in read_rows(file)], out, cast("Form", form), good=good)
         _say(done, {"lines": done.lines, "left_out": dict(done.left_out), "path": str(done.path)}, as_json)
 

@@ -116,6 +116,15 @@ def _price(text: str) -> Price:
         ) from None
 
 
+def elsewhere(out: Path, *inputs: Path) -> Path:
+    """A file to write that is none of those that are read: `TaskError` before anything is lost."""
+    if twice := next((one for one in inputs if out.exists() and one.exists() and out.samefile(one)), None):
+        raise TaskError(f"{out} is read here, and would be written over: name another file than {twice}")
+    if not out.parent.is_dir():
+        raise TaskError(f"the folder {out.parent} is not there: make it first")
+    return out
+
+
 def where_of(store: Path | None, no_store: bool) -> str | None:
     """The file of runs: the one that is named, else your own, whose folder is made; None for memory."""
     if no_store:

@@ -144,3 +144,9 @@ def test_a_form_that_nobody_reads_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(TaskError, match="cannot be written"):
         export([preference()], tmp_path / "nowhere" / "out.jsonl", "dpo")
+
+
+@pytest.mark.parametrize("good", [float("nan"), -1, 0, 2])
+def test_a_bar_that_lets_wrong_answers_in_is_refused(tmp_path, good):
+    with pytest.raises(TaskError, match="above 0 and at most 1"):
+        export([outcome("4", 1)], tmp_path / "out.jsonl", "sft", good=good)

@@ -213,3 +213,22 @@ def test_half_a_character_is_told_where_it_cannot_be_written(tmp_path):
 def test_flips_are_counted():
     with pytest.raises(TaskError, match="-1 flips"):
         Preference(question="q", chosen=Response(text="a"), rejected=Response(text="b"), flips=-1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Response(text=None),
+        lambda: Response(text="a", steps="abc"),
+        lambda: Response(text="a", answer=float("inf")),
+        lambda: Response(text="a", answer=object()),
+        lambda: Response(text="a", signals={"a": "b"}),
+        lambda: Outcome(question="q", response="text", value=1),
+        lambda: Outcome(question="q", response=Response(text="a"), value="1"),
+        lambda: Outcome(question=None, response=Response(text="a"), value=1),
+        lambda: Outcome(question="q", response=Response(text="a"), value=1, labels="secret"),
+    ],
+)
+def test_what_could_not_be_read_again_is_refused_when_it_is_made(make):
+    with pytest.raises(TaskError):
+        make()

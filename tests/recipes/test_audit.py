@@ -515,10 +515,10 @@ def test_what_cannot_be_cut_or_compared_is_known_before_anything_is_paid(how):
 
 
 class Slow(Scripted):
-    """It refuses the first question at once, and answers the others later."""
+    """It refuses the second question at once, and answers the others later."""
 
     async def __call__(self, request, n):
-        if "number 0?" in str(request.messages):
+        if "number 1?" in str(request.messages):
             raise Unauthorized("no key")
         await asyncio.sleep(0.2)
         return await super().__call__(request, n)
@@ -530,3 +530,25 @@ def test_what_is_in_flight_when_an_audit_fails_is_recorded_for_it_is_paid(tmp_pa
         audit(Value(samples=1), rows, model=Slow(lambda _, __: "sure"), budget=tg.Budget(calls=100), store=path)
     kept = SQLiteStore(path, read_only=True)
     assert sum(any(isinstance(event, Scored) for event in kept.events(run)) for run in kept.runs()) == 7
+
+
+def test_a_tight_budget_judges_what_it_pays_for_and_rejects_nobody():
+    rows = recorded(40, 4)
+    model = Scripted(lambda _, draw: "sure" if draw % 2 else "impossible")
+    report = audit(Value(samples=3), rows, model=model, budget=tg.Budget(calls=100))
+    assert report.counts["judged"] >= 4 * (100 // 12) - 4  # a set costs twelve calls
+    assert report.cost.usage.calls <= 100
+    assert report.verdict == "advisory"
+    assert "paid for this audit" in str(report)
+
+
+def test_where_nothing_was_asked_nothing_is_said_of_the_critic():
+    model = Scripted(lambda _, __: "sure")
+    with pytest.raises(TaskError, match=r"nothing could be judged \(the budget of .* is spent\)"):
+        audit(Value(samples=3), recorded(8, 4), model=model, budget=tg.Budget(calls=5))
+
+
+def test_what_a_judge_said_that_nobody_could_read_is_quoted():
+    model = Scripted(lambda _, __: "gurgle")
+    report = audit(Value(samples=1), recorded(20, 2), model=model, budget=tg.Budget(calls=500))
+    assert "gurgle" in str(report)

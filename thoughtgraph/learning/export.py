@@ -69,6 +69,8 @@ def export(
     """
     if form not in FORMS:
         raise TaskError(f"the form is {form!r}: expected one of {', '.join(FORMS)}")
+    if not 0 < good <= 1:
+        raise TaskError(f"good is {good!r}: expected the least value of a right response, above 0 and at most 1")
     left, lines = Counter[str](), list[str]()
     for line in _alike(list(_lines(rows, _Writer(prompter or plainly, good), form, left))):
         lines.append(json.dumps(line, ensure_ascii=False, allow_nan=False))

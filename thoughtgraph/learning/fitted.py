@@ -149,6 +149,8 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         at_least(0, penalty=self.penalty)
+        if self.pessimism not in ("mean", "min", "uwo"):
+            raise TaskError(f'the pessimism is {self.pessimism!r}: expected "mean", "min" or "uwo"')
         if not self.members or len({member.width for member in self.members}) != 1:
             raise TaskError("the ensemble's members are of different widths, or there are none: expected one width")
 

@@ -34,11 +34,11 @@ SURE = 1.96
 
 def rows_of(
     store: Store | str | os.PathLike[str],
-    tasks: Iterable[Task],
+    tasks: Iterable[Task] | Task,
     *,
     runs: Iterable[str] | None = None,
     evaluate: Evaluate | None = None,
-    labels: Sequence[Label] = LABELS,
+    labels: Sequence[Label] | Label = LABELS,
     rollout: str | None = "reason",
     bar: float = 1.0,
 ) -> list[AnyRow]:
@@ -51,6 +51,10 @@ def rows_of(
     if isinstance(store, str | os.PathLike):
         with closing(SQLiteStore(store, read_only=True)) as kept:
             return rows_of(kept, tasks, runs=runs, evaluate=evaluate, labels=labels, rollout=rollout, bar=bar)
+    labels, tasks = [labels] if isinstance(labels, str) else labels, [tasks] if isinstance(tasks, Task) else list(tasks)
+    if rollout not in (None, "reason") and not any(rollout in task.actions for task in tasks):
+        known = sorted({name for task in tasks for name in task.actions})
+        raise TaskError(f"no task has an action {rollout!r} that could have made trials: they have {', '.join(known)}")
     if odd := set(labels) - set(LABELS):
         raise TaskError(f"the labels are {', '.join(sorted(odd))}: expected some of {', '.join(LABELS)}")
     found = [_grown(store, run, task, evaluate, bar) for run, task in _searched(store, tasks, runs)]

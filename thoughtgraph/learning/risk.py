@@ -308,6 +308,8 @@ def _why(
         return f"{n} questions show nothing at this confidence: expected {fewest(alpha, delta, coming)} or more"
     if n - wrong < least * n:
         return f"{told}, and no critic can find {least:.0%} of right ones: a better generator is needed"
+    if all(case.score is None for case in trial):
+        return "the critic abstained from all of the answers: there is no score to put a threshold on"
     if not accepted:
         return f"even the answers with the highest scores are wrong too often for a risk of {alpha:g}: {told}"
     if right < least * n:

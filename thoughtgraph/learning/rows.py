@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.writing import write_whole
-from thoughtgraph.thought import Json
+from thoughtgraph.thought import Json, as_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -24,6 +24,25 @@ SCHEMA = 1
 
 LONGEST = 16 * 2**20
 """So many bytes a line may have."""
+
+
+def _texts(one: object, *names: str) -> None:
+    """Raise `TaskError` where something is no text: a chat that refuses may say None."""
+    for name in names:
+        if not isinstance(found := getattr(one, name), str):
+            raise TaskError(f"{name} is {found!r:.80}: expected a text")
+
+
+def _listed(one: object, name: str) -> None:
+    """Texts as a tuple; `TaskError` for a single text, whose letters would be taken for them."""
+    found: Any = getattr(one, name)
+    if isinstance(found, str) or not all(isinstance(item, str) for item in found):
+        raise TaskError(f"{name} is {found!r:.80}: expected texts in a tuple, as in ({'a'!r}, {'b'!r})")
+    object.__setattr__(one, name, tuple(found))
+
+
+def _number(found: object) -> bool:
+    return isinstance(found, int | float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +63,13 @@ class Response:
     thought: str = ""
 
     def __post_init__(self) -> None:
+        _texts(self, "text", "generator", "thought")
+        _listed(self, "steps")
+        object.__setattr__(self, "contents", tuple(as_json(list(self.contents), "the contents")))
+        object.__setattr__(self, "answer", as_json(self.answer, "the answer"))
         if self.contents and len(self.contents) != len(self.steps):
             raise TaskError(f"{len(self.contents)} contents for {len(self.steps)} steps: expected one for each")
-        if odd := [name for name, value in self.signals.items() if not isfinite(value)]:
+        if odd := [name for name, value in self.signals.items() if not (_number(value) and isfinite(value))]:
             raise TaskError(f"the signal {odd[0]!r} is {self.signals[odd[0]]!r}: expected a finite number")
 
     def until(self, step: int) -> Response:
@@ -75,6 +98,11 @@ class Row:
     train: bool = True
 
     def __post_init__(self) -> None:
+        _texts(self, "question", "id", "run")
+        _listed(self, "labels")
+        for held in ("response", "chosen", "rejected"):
+            if not isinstance(found := getattr(self, held, None), Response | None):
+                raise TaskError(f"{held} is {found!r:.80}: expected a tg.Response, as in tg.Response(text='4')")
         if not self.id:
             object.__setattr__(self, "id", sha256(self.question.encode(errors="surrogatepass")).hexdigest()[:16])
 
@@ -120,7 +148,7 @@ class Outcome(Row):
 
     def __post_init__(self) -> None:
         super(Outcome, self).__post_init__()
-        if not 0 <= self.value <= 1:
+        if not _number(self.value) or not 0 <= self.value <= 1:
             raise TaskError(f"the outcome's value is {self.value!r}: expected a number from 0 to 1")
 
 

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, TypeAlias
 from unicodedata import normalize
 
+from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.rows import R, Row
 
 NEAR = 0.7
@@ -115,6 +116,8 @@ def folds(keys: Mapping[str, Any] | Iterable[str], k: int = 5, seed: int = 0) ->
 
 def split(rows: Sequence[R], share: float = 0.2, seed: int = 0) -> tuple[list[R], list[R]]:
     """The rows in two parts, the second with `share` of the questions, at least one: to learn from, and to hold out."""
+    if not 0 < share < 1:
+        raise TaskError(f"the share is {share!r}: expected a part of the questions, above 0 and below 1, as in 0.2")
     group = groups(rows)
     order = sorted(set(group.values()))
     Random(seed).shuffle(order)

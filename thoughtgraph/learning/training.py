@@ -136,6 +136,8 @@ def train_critic(
     if environment is not None:
         return _none(environment)
     at_least(1, members=members)
+    if pessimism != "mean" and members == 1:
+        raise TaskError(f"pessimism={pessimism!r} is for several members, who may differ: expected members=5, say")
     known, notes = allowed(rows)
     choice = choose(known, objective, negatives, generator)
     held, unsaid = allowed(heldout, "held-out rows") if heldout else ([], [])

@@ -90,6 +90,11 @@ async def aaudit(
     asked = await ask(critic, puts, **how)
     bare = uncalibrated(critic) if hasattr(critic, "judge") else None  # nothing is paid for a second time
     raw = None if bare is None else (await ask(bare, puts, **how)).scores
+    if not any(asked.scores):
+        raise TaskError(
+            f"nothing could be judged ({asked.stopped or 'no run came to its end'}): name a larger budget; with a "
+            "store, what was paid is there"
+        )
     judged = [
         _judged(put, blank, scores, raw[i] if raw else None, seed)
         for i, ((put, blank), scores) in enumerate(zip(sets, asked.scores, strict=True))
@@ -267,7 +272,7 @@ def _report(
     )  # fmt: skip
     plain = figures.pair_rows(told, figures.surface(told, seed)) if told else []
     report = replace(report, surface=interval(plain), beyond=_beyond(rows_of_pairs, plain))
-    report = replace(report, alarms=tuple(alarms_of(report, scores, asked.stopped, leaked)))
+    report = replace(report, alarms=tuple(alarms_of(report, scores, asked, leaked)))
     verdict, reasons = decide(report)
     return replace(report, verdict=verdict, reasons=tuple(reasons))
 

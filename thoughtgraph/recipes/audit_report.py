@@ -6,12 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 from thoughtgraph.budget import Usage
+from thoughtgraph.learning.writing import write_whole
 from thoughtgraph.recipes import audit_figures as figures
 from thoughtgraph.recipes.audit_figures import BEST, FIRST, LAST, MAJORITY, ORACLE, RANDOM, WEIGHTED
+from thoughtgraph.recipes.scoring import Asked
 from thoughtgraph.statistics import Interval, interval
 from thoughtgraph.thought import Json, Score
 
@@ -68,7 +69,16 @@ class Cost:
         per = 1000 / max(self.scores, 1)
         usd = None if self.usage.usd is None else self.usage.usd * per
         paid = {"calls": self.usage.calls * per, "tokens": self.usage.tokens * per, "usd": usd}
-        return {"scores": self.scores, "cpu_seconds": self.cpu * per, **paid}
+        own = {"calls": self.usage.calls, "tokens": self.usage.tokens, "usd": self.usage.usd}
+        return {"scores": self.scores, "cpu_seconds": self.cpu * per, **paid, "paid": own}
+
+    @property
+    def paid(self) -> str | None:
+        """What this audit itself has cost; None where no model was asked."""
+        if not self.usage.calls:
+            return None
+        usd = "dollars unknown" if self.usage.usd is None else f"${self.usage.usd:.4g}"
+        return f"{self.usage.calls} calls, {self.usage.tokens} tokens, {usd}"
 
     def __str__(self) -> str:
         told = self.to_json()
@@ -136,7 +146,7 @@ class Report:
         """Write the report as one HTML file that needs nothing else; with matplotlib it has plots."""
         from thoughtgraph.recipes.audit_page import page
 
-        Path(path).write_text(page(self, RULE), encoding="utf-8", errors="xmlcharrefreplace")
+        write_whole(path, [page(self, RULE).encode("utf-8", "xmlcharrefreplace").decode()])
 
     def to_json(self) -> dict[str, Json]:
         """The report as one JSON object."""
@@ -167,7 +177,7 @@ class Report:
 # -- alarms and the verdict ------------------------------------------------------------------------------------------
 
 
-def alarms_of(report: Report, scores: Sequence[Score], stopped: str, leaked: int) -> list[Alarm]:
+def alarms_of(report: Report, scores: Sequence[Score], asked: Asked, leaked: int) -> list[Alarm]:
     """What forbids relying on the critic, or on the audit."""
     found, counts = list[Alarm](), report.counts
     if leaked:
@@ -176,11 +186,12 @@ def alarms_of(report: Report, scores: Sequence[Score], stopped: str, leaked: int
         few = counts["contested questions"]
         found.append(Alarm("few", f"Only {few} questions have something to tell apart: {FEW} are needed, better 100."))
     if counts["not asked"]:
-        why = stopped or "its runs did not end"
+        why = asked.stopped or "its runs did not end"
         found.append(Alarm("unasked", f"{counts['not asked']} sets of responses were not put to it: {why}."))
     if counts["judged"] < MOST * counts["responses"]:
         silent = sum(report.abstained.values())
-        found.append(Alarm("abstains", f"It gave no value to {silent} of {counts['responses']} responses."))
+        heard = f" The first thing that was noted: {asked.notes[0]}" if asked.notes else ""
+        found.append(Alarm("abstains", f"It gave no value to {silent} of {counts['responses']} responses.{heard}"))
     if strange := sum("fitted for" in cast("Any", score.details or {}) for score in scores):
         found.append(Alarm("generator", f"{strange} responses are of generators that it was not fitted for."))
     return [*found, *_owned(scores), *_faked(report), *_liked(report)]
@@ -222,7 +233,8 @@ def _liked(report: Report) -> list[Alarm]:
 def decide(report: Report) -> tuple[Verdict, list[str]]:
     """The verdict by `RULE`, and its reasons."""
     if against := _against(report):
-        return "reject", against
+        cut = report.counts["not asked"] > 0  # what was not asked is no verdict
+        return ("advisory" if cut else "reject"), against
     wanting = _wanting(report)
     return ("advisory", wanting) if wanting else ("ship", _merits(report))
 
@@ -306,7 +318,7 @@ def _table(report: Report) -> Iterator[str]:
     rows += [("first error, F1", report.steps.f1)] if report.steps else []
     rows += [(f"chosen: {way}", worth) for way, worth in report.ways.items()]
     rows += [(f"  gain over {report.reference}", report.gains[report.reference].signed)] if report.reference else []
-    rows += [("cost of 1,000 scores", report.cost)]
+    rows += [("cost of 1,000 scores", report.cost), ("paid for this audit", report.cost.paid)]
     wide = max(len(name) for name, _ in rows)
     yield from (f"  {name.ljust(wide)}  {value}" for name, value in rows if value is not None)
     if report.curves and report.curves.turn:

@@ -195,6 +195,8 @@ def _settable(judge: Any, wanted: Sequence[str]) -> None:
 def _named(judges: Mapping[str, Critic] | Iterable[tuple[str, Critic]]) -> dict[str, Critic]:
     """Judges by name; `TaskError` for none, for a name that stands there twice, and for what is no critic."""
     told = list(cast("Mapping[str, Critic]", judges).items() if isinstance(judges, Mapping) else judges)
+    if odd := [one for one in told if not (isinstance(one, tuple) and len(one) == 2)]:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"a candidate is {odd[0]!r:.80}: expected judges by name, as in {{'in use': Value(), ...}}")
     found = dict(told)
     if not found:
         raise TaskError("there are no candidates: expected judges by name, the one in use first, as variants makes")

@@ -67,13 +67,14 @@ class Asked:
     """What a critic said: a score for each example of each set, or None for a set that it could not be asked about.
 
     `cpu` is in seconds of this process, `usage` what was paid by all runs, also earlier ones that were read from the
-    store. `stopped` says why sets are missing, if any are.
+    store. `stopped` says why sets are missing, if any are, and `notes` what the runs had to say.
     """
 
     scores: tuple[tuple[Score, ...] | None, ...]
     cpu: float = 0.0
     usage: Usage = field(default_factory=Usage)
     stopped: str = ""
+    notes: tuple[str, ...] = ()
 
 
 async def ask(critic: object, puts: Sequence[Put], **how: Any) -> Asked:
@@ -258,20 +259,33 @@ class Work:
         for job in self.jobs:
             if job.run in self.kept:
                 await self._run(job, self._left(0))
-        todo, at_once = [job for job in self.jobs if self._open(job)], self.how.get("workers", 8)
-        for first in range(0, len(todo), at_once):
-            wave = todo[first : first + at_once]
+        todo = [job for job in self.jobs if self._open(job)]
+        while todo:
+            wave, todo = todo[: self._wide], todo[self._wide :]
             share = self._left(1 / len(wave))
             await self._wave(wave, share)
             for job in filter(self._open, wave):
                 await self._run(job, self._left(1))
-        return Asked(tuple(map(self._scores, self.jobs)), usage=self.spent, stopped=self._why)
+        notes = dict.fromkeys(note.text for result in self.results.values() for note in result.notes)
+        return Asked(tuple(map(self._scores, self.jobs)), usage=self.spent, stopped=self._why, notes=tuple(notes))
 
     async def _wave(self, wave: Sequence[Job], share: Budget) -> None:
         """All of them to their ends, for what is in flight is paid; only then what went wrong is raised."""
         ended = await asyncio.gather(*(self._run(job, share) for job in wave), return_exceptions=True)
         if wrong := next((one for one in ended if one is not None), None):
             raise wrong
+
+    @property
+    def _wide(self) -> int:
+        """How many sets to ask about at a time: one, to see what a set costs, then as many as can surely be paid."""
+        most, spent = self.how.get("workers", 8), self.spent
+        ended = [result.usage for result in self.results.values() if result.reason != "budget"]
+        if not ended or not self.budget.limits:
+            return 1 if self.budget.limits else most
+        left = ((limit, full - (getattr(spent, limit) or 0)) for limit, full in self.budget.limits)
+        dear = {limit: max(getattr(usage, limit) or 0 for usage in ended) for limit, _ in self.budget.limits}
+        room = (int(rest // dear[limit]) for limit, rest in left if dear[limit])
+        return max(1, min(most, *room, most))
 
     def _open(self, job: Job) -> bool:
         """Whether more budget would bring this set further."""
