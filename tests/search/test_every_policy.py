@@ -29,8 +29,13 @@ LONG = {
 def long_enough(name: str) -> tg.Policy:
     """The policy with room for a chain of DEEP thoughts."""
     inner = f"mcts(simulations={DEEP + 10})"
-    if name in ("auto", "commit"):
-        return parse({"auto": f"auto(overrule='tree', tree={inner})", "commit": f"commit(policy={inner})"}[name])
+    around = {
+        "auto": f"auto(overrule='tree', tree={inner})",
+        "commit": f"commit(policy={inner})",
+        "labelled": f"labelled(policy={inner}, thoughts=1, rollouts=1, steps={DEEP + 10})",
+    }
+    if name in around:
+        return parse(around[name])
     known = {field.name for field in fields(parse(name))}
     settings = {field: most for field, most in LONG.items() if field in known}
     settings |= {"m": 1} if "m" in known else {}
