@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -122,4 +123,5 @@ def test_nothing_that_is_read_is_written_over(tmp_path: Path, rows: Path):
     store.close()
     said = call("label", tmp_path / "runs.db", "--store", tmp_path / "runs.db", status=2)
     assert "would be written over" in " ".join(said.split())
-    assert SQLiteStore(tmp_path / "runs.db", read_only=True).runs()
+    with contextlib.closing(SQLiteStore(tmp_path / "runs.db", read_only=True)) as whole:
+        assert whole.runs()

@@ -3,6 +3,7 @@
 # pyright: reportArgumentType=false, reportOptionalOperand=false, reportOperatorIssue=false
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -528,8 +529,8 @@ def test_what_is_in_flight_when_an_audit_fails_is_recorded_for_it_is_paid(tmp_pa
     rows, path = recorded(8, 2), tmp_path / "runs.db"
     with pytest.raises(RunFailed):
         audit(Value(samples=1), rows, model=Slow(lambda _, __: "sure"), budget=tg.Budget(calls=100), store=path)
-    kept = SQLiteStore(path, read_only=True)
-    assert sum(any(isinstance(event, Scored) for event in kept.events(run)) for run in kept.runs()) == 7
+    with contextlib.closing(SQLiteStore(path, read_only=True)) as kept:
+        assert sum(any(isinstance(event, Scored) for event in kept.events(run)) for run in kept.runs()) == 7
 
 
 def test_a_tight_budget_judges_what_it_pays_for_and_rejects_nobody():
