@@ -11,12 +11,12 @@ from functools import cache
 from math import exp, fsum, isfinite, sqrt
 from typing import Any, ClassVar, Literal
 
-from thoughtgraph.critics.value import label, number
+from thoughtgraph.critics.value import judging, label, number
 from thoughtgraph.errors import TaskError, Unparsable, Unsupported, at_least
 from thoughtgraph.model import Logprobs, Model, Reply, capabilities
-from thoughtgraph.prompt import Prompt, Prompter, enclosed, quote
+from thoughtgraph.prompt import Prompter
 from thoughtgraph.state import State
-from thoughtgraph.thought import Ito, Json, Passage, Score, Thought
+from thoughtgraph.thought import Ito, Json, Score
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _check(labels: Mapping[str, float] | None, scale: tuple[Any, Any]) -> None:
 @cache
 def reasoned(*labels: str) -> Prompter:
     """The prompter that asks for a reason, and then for one of `labels`."""
-    return _judging(
+    return judging(
         "are they right, and do they lead to the right answer (or give it)? Say in one or two sentences what is right "
         f"or wrong with them. Then write your verdict, alone on the last line, as one of: {_either(labels)}."
     )
@@ -330,7 +330,7 @@ def reasoned(*labels: str) -> Prompter:
 @cache
 def at_once(*labels: str) -> Prompter:
     """The prompter that asks for one of `labels` and nothing else: no reason steers the verdict to one side."""
-    return _judging(
+    return judging(
         "are they right, and do they lead to the right answer (or give it)? Answer with your verdict and nothing else, "
         f"as one of: {_either(labels)}."
     )
@@ -341,13 +341,3 @@ def _either(labels: Sequence[str]) -> str:
     numbers = all(name.lstrip("-").isdecimal() for name in labels)
     listed = f"{', '.join(labels[:-1])} or {labels[-1]}"
     return f"{listed} ({labels[0]} for certainly not, {labels[-1]} for certainly)" if numbers else listed
-
-
-def _judging(ask: str) -> Prompter:
-    def judge(
-        x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
-    ) -> Prompt:
-        wish = f"Judge these thoughts, and do not go on with them: {ask}"
-        return Prompt(passages=quote(passages), problem=x, thoughts=enclosed(thoughts), ask=wish)
-
-    return judge

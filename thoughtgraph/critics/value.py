@@ -214,7 +214,7 @@ def labelled(*labels: str) -> Prompter:
     """The prompter that asks for a reason and one of `labels`, the best one first."""
     *others, last = labels
     listed = f"{', '.join(others)} or {last}" if others else last
-    return _judging(
+    return judging(
         "how likely is it that they are right, and that they lead to the right answer (or give it)? Say in one or two "
         "sentences what is right or wrong with them. Then write your verdict, alone on the last line, as one of: "
         f"{listed}."
@@ -224,14 +224,16 @@ def labelled(*labels: str) -> Prompter:
 @cache
 def rated(low: float, high: float) -> Prompter:
     """The prompter that asks for a reason and a number from `low` to `high`."""
-    return _judging(
+    return judging(
         "are they right, and do they lead to the right answer (or give it)? Say in one or two sentences what is right "
         f"or wrong with them. Then write a number, alone on the last line, from {low:g} (certainly not) to {high:g} "
         "(certainly)."
     )
 
 
-def _judging(ask: str) -> Prompter:
+def judging(ask: str) -> Prompter:
+    """The prompter that shows thoughts, to be judged and not gone on with, and asks `ask` of them."""
+
     def judge(
         x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:

@@ -7,14 +7,12 @@ tried on recorded responses, and beside everything that chooses without it: chan
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeAlias, Unpack, cast
 
-from thoughtgraph.api import submitted
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.equivalence import canonical
 from thoughtgraph.learning.features import Example
@@ -25,6 +23,7 @@ from thoughtgraph.learning.splits import leaks
 from thoughtgraph.recipes import audit_figures as figures
 from thoughtgraph.recipes.audit_figures import BEST, FIRST, LAST, MAJORITY, RANDOM, WEIGHTED, Judged
 from thoughtgraph.recipes.audit_report import Cost, Report, Speaks, alarms_of, decide
+from thoughtgraph.recipes.runs import patiently
 from thoughtgraph.recipes.scoring import Asked, Asking, Put, ask
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.thought import Json, Score
@@ -61,14 +60,10 @@ def audit(
 
     Raises `TaskError` where the rows cannot tell anything: none, none with an outcome, or all of one class.
     """
-    future = submitted(lambda: aaudit(critic, rows, trained=trained, slices=slices, same=same, name=name, **how))
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        with contextlib.suppress(BaseException):
-            future.result(timeout=5)
-        raise
+    kept = "audit again with the same store to go on" if how.get("store") else "nothing is kept without a store"
+    return patiently(
+        lambda: aaudit(critic, rows, trained=trained, slices=slices, same=same, name=name, **how), f"stopped: {kept}"
+    )
 
 
 async def aaudit(

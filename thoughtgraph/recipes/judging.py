@@ -7,7 +7,6 @@ candidates, a golden metric, and questions held out, for the best of many looks 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -16,7 +15,7 @@ from itertools import product
 from math import fsum, sqrt
 from typing import Any, Literal, TypeAlias, TypeVar, Unpack, cast, get_args
 
-from thoughtgraph.api import as_model, as_models, as_store, speaking, submitted
+from thoughtgraph.api import as_model, as_models, as_store, speaking
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.learning.halving import order, plan
@@ -28,6 +27,7 @@ from thoughtgraph.prompt import Prompter
 from thoughtgraph.protocols import Critic
 from thoughtgraph.recipes.audit import sets_of
 from thoughtgraph.recipes.audit_figures import Judged, above, contested
+from thoughtgraph.recipes.runs import patiently
 from thoughtgraph.recipes.scoring import Asking, Put, ask, models_of
 from thoughtgraph.result import RunFailed
 from thoughtgraph.statistics import Interval, difference, interval
@@ -241,16 +241,11 @@ def tune_judge(
 
     Raises `TaskError` where there are no candidates, two are the same, or the rows cannot tell them apart.
     """
-    future = submitted(
-        lambda: atune_judge(judges, rows, before=before, held_out=held_out, at_most=at_most, unit=unit, **how)
+    kept = "tune again with the same store to go on" if how.get("store") else "nothing is kept without a store"
+    return patiently(
+        lambda: atune_judge(judges, rows, before=before, held_out=held_out, at_most=at_most, unit=unit, **how),
+        f"stopped: {kept}",
     )
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        with contextlib.suppress(BaseException):
-            future.result(timeout=5)
-        raise
 
 
 async def atune_judge(
