@@ -23,10 +23,10 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "statistics", "marks", "replies", "thought", "environment", "prompt", "graph", "model",
-    "retry", "pace", "deadline",
-    "fit", "structured", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
-    "trace", "result", "store", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
+    "version", "errors", "statistics", "marks", "replies", "labels", "thought", "environment", "prompt", "graph", "sources", "model",
+    "retry", "endpoint", "perloop", "posting", "pace", "deadline",
+    "fit", "structured", "database", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
+    "trace", "result", "store", "forgetting", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
     "expressions", "forecast", "api", "picking",
     "comparison", "findings", "lineup", "comparing",
 )  # fmt: skip
@@ -39,6 +39,7 @@ DOORS = (
     "cli",
     "cli_audit",
     "cli_compare",
+    "cli_knowledge",
     "cli_learning",
     "demo",
     "doctor",

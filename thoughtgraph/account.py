@@ -14,14 +14,14 @@ from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
 from thoughtgraph.errand import AGAIN, Line, Question
-from thoughtgraph.errors import BudgetExhausted, TaskError, Unparsable
+from thoughtgraph.errors import BudgetExhausted, Forbidden, TaskError, Unparsable
 from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
 from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Message, Prompt
 from thoughtgraph.replies import shortened
 from thoughtgraph.structured import reader, repair, schema_of
-from thoughtgraph.thought import Json
+from thoughtgraph.thought import Json, Passage
 from thoughtgraph.verbs import BLOCK
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Account:
     at: Callable[[], str] = str
     counted: Counter[str] = field(default_factory=Counter[str])
     prompters: dict[str, None] = field(default_factory=dict[str, None])
+    origins: dict[Passage, None] = field(default_factory=dict[Passage, None])
     _questions: list[Question] = field(default_factory=list[Question])
     _asked: Counter[str] = field(default_factory=Counter[str])
     _here: str = ""
@@ -67,24 +68,33 @@ class Account:
     _rngs: dict[int, random.Random] = field(default_factory=dict[int, random.Random])
 
     async def ask(
-        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
-    ) -> list[T]:
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None,
+        origins: tuple[Passage, ...], **say: Any,
+    ) -> list[T]:  # fmt: skip
         """Up to `n` usable draws, parsed."""
-        return [value for _, value in await self._drawn(part, prompt, psi, n, parse, model, None, say)]
+        return [value for _, value in await self._drawn(part, prompt, psi, n, parse, model, None, origins, say)]
 
     async def replies(
-        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
+        self,
+        part: int,
+        prompt: Prompt,
+        psi: object,
+        n: int,
+        model: Model | None,
+        origins: tuple[Passage, ...],
+        **say: Any,
     ) -> list[Reply]:
         """Up to `n` usable draws, as they came."""
-        return [reply for reply, _ in await self._drawn(part, prompt, psi, n, str, model, None, say)]
+        return [reply for reply, _ in await self._drawn(part, prompt, psi, n, str, model, None, origins, say)]
 
     async def fill(
-        self, part: int, prompt: Prompt, psi: object, n: int, form: type[T], model: Model | None, **say: Any
-    ) -> list[T]:
+        self, part: int, prompt: Prompt, psi: object, n: int, form: type[T], model: Model | None,
+        origins: tuple[Passage, ...], **say: Any,
+    ) -> list[T]:  # fmt: skip
         """Up to `n` instances of a pydantic model."""
         shape = cast("type[BaseModel]", form)
         drawn = await self._drawn(
-            part, prompt, psi, n, reader(shape), model, shape, {**say, "schema": schema_of(shape)}
+            part, prompt, psi, n, reader(shape), model, shape, origins, {**say, "schema": schema_of(shape)}
         )
         return [cast("T", value) for _, value in drawn]
 
@@ -132,21 +142,35 @@ class Account:
 
     async def _drawn(
         self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None,
-        form: type[BaseModel] | None, say: dict[str, Any],
+        form: type[BaseModel] | None, origins: tuple[Passage, ...], say: dict[str, Any],
     ) -> list[tuple[Reply, T]]:  # fmt: skip
         """Up to `n` usable draws: one that came to nothing is drawn once more, one that does not fit a form mended."""
         self.prompters[self.calls.known(psi)] = None
         line = self.calls.line(self.role, model)
+        self._permitted(line.model.name, origins)
         wanted = self._request(line, prompt, say)
         task = asyncio.current_task()
         assert task is not None
         self._asking.add(task)
         try:
             if not wanted.temperature or line.can.temperature or self._began_together(part, line, wanted):
-                return await self._group(self._question(part, line, wanted, n, 0), n, parse, mend=form is not None)
-            return await self._varied(part, line, wanted, n, parse)
+                return await self._group(
+                    self._question(part, line, wanted, n, 0, origins), n, parse, mend=form is not None
+                )
+            return await self._varied(part, line, wanted, n, parse, origins)
         finally:
             self._asking.discard(task)
+
+    def _permitted(self, model: str, origins: tuple[Passage, ...]) -> None:
+        """Nothing that rests on knowledge goes to a model which may not see it."""
+        self.origins.update(dict.fromkeys(origins))
+        for origin in origins:
+            if origin.labels and not origin.labels.sendable(model):
+                may, where = ", ".join(origin.labels.models) or "no model", origin.source or origin.document
+                raise Forbidden(
+                    f"a prompt of {self.role!r} rests on {where!r}, which {model} may not see (its label allows "
+                    f"{may}): name a model that it allows, or look up as knowledge.reader(models=...)"
+                )
 
     def _began_together(self, part: int, line: Line, wanted: Request) -> bool:
         """Whether draws of one question are in the journal: the server's refusal came after they were asked for."""
@@ -154,12 +178,12 @@ class Account:
         return any(draw > 0 and name.startswith(prefix) for name, draw in self.calls.books.answered(self.key))
 
     async def _varied(
-        self, part: int, line: Line, wanted: Request, n: int, parse: Callable[[str], T]
+        self, part: int, line: Line, wanted: Request, n: int, parse: Callable[[str], T], origins: tuple[Passage, ...]
     ) -> list[tuple[Reply, T]]:
         """One question for each draw, each from an angle of its own, where no temperature sets the draws apart."""
         first = self._first(part) // BLOCK * n
         requests = [_angled(wanted, ANGLES[(first + i) % len(ANGLES)]) for i in range(n)]
-        questions = [self._question(part, line, request, 1, i) for i, request in enumerate(requests)]
+        questions = [self._question(part, line, request, 1, i, origins) for i, request in enumerate(requests)]
         mend = wanted.schema is not None
         groups = await _gathered([self._group(question, 1, parse, mend=mend) for question in questions])
         return [pair for pairs in groups for pair in pairs]
@@ -200,7 +224,7 @@ class Account:
         """One more draw for each that does not fit, which is told what was wrong with the one before."""
         part = int(question.part.partition(".")[0])
         requests = [repair(question.wanted, reply, _fault(reply, parse)) for reply in bad]
-        questions = [self._question(part, question.line, request, 1, 0) for request in requests]
+        questions = [self._question(part, question.line, request, 1, 0, question.origins) for request in requests]
         drawn = await _gathered([self.calls.draw(one, 0, 1) for one in questions])
         return [reply for replies in drawn for reply in replies]
 
@@ -210,7 +234,9 @@ class Account:
         options: dict[str, Any] = {**line.model.defaults, **said}
         return Request(prompt.messages, **options)
 
-    def _question(self, part: int, line: Line, wanted: Request, n: int, at: int) -> Question:
+    def _question(
+        self, part: int, line: Line, wanted: Request, n: int, at: int, origins: tuple[Passage, ...]
+    ) -> Question:
         request, notes = fitted(wanted, line.can)
         if n > 1 and not line.can.n:
             notes.append(("n", ALONE))
@@ -221,7 +247,7 @@ class Account:
         first = self._first(part) + at + AGAIN * (self._asked[name] - 1)
         question = Question(
             self.key, self.role, f"{name}.{self._asked[name]}", line, wanted, request, n, first,
-            self._cache_key(line, wanted, request), self.where,
+            self._cache_key(line, wanted, request), self.where, origins,
         )  # fmt: skip
         self._questions.append(question)
         return question

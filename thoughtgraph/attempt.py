@@ -167,7 +167,7 @@ class Attempt:
         try:
             double = self.books.sent(
                 s.key, s.part, s.draw, s.n, s.role, s.model, s.mark, self.errand.question.text, held,
-                squeezed=s.squeezed, hedge=True,
+                squeezed=s.squeezed, hedge=True, origins=s.origins,
             )  # fmt: skip
         except StoreError as error:
             self.books.purse.release(held)

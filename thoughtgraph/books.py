@@ -11,6 +11,7 @@ from thoughtgraph.errors import StoreError
 from thoughtgraph.model import Completion, Price, Reply
 from thoughtgraph.outcomes import cut
 from thoughtgraph.store import Store
+from thoughtgraph.thought import Passage
 from thoughtgraph.trace import GAVE_UP, Found, Ledger, Record, Sent, Settled, made_anew
 
 Place = tuple[str, int]
@@ -76,11 +77,11 @@ class Books:
 
     def sent(
         self, key: str, part: str, draw: int, n: int, role: str, model: str, mark: str, prompt: str, held: Usage,
-        *, squeezed: bool = False, hedge: bool = False,
+        *, squeezed: bool = False, hedge: bool = False, origins: tuple[Passage, ...] = (),
     ) -> Sent:  # fmt: skip
         """Write down what is about to leave, and what is held for it."""
         at, kept = self.clock(), self.store.keep(prompt)
-        sent = Sent(self._id, key, part, draw, n, role, model, mark, kept, held, at, squeezed, hedge)
+        sent = Sent(self._id, key, part, draw, n, role, model, mark, kept, held, at, squeezed, hedge, origins)
         self._id += 1
         self.store.note(self.run, sent)
         return sent

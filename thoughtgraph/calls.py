@@ -134,7 +134,9 @@ class Calls:
     def _found(self, question: Question, replies: Mapping[int, Reply]) -> None:
         name, at = question.line.model.name, self.books.clock()
         for draw, reply in replies.items():
-            self.books.found(Found(question.key, question.part, draw, question.role, name, (reply,), at))
+            self.books.found(
+                Found(question.key, question.part, draw, question.role, name, (reply,), at, question.origins)
+            )
 
     async def _fetch(self, question: Question, missing: list[int]) -> None:
         if not question.line.alone:
@@ -265,7 +267,7 @@ class Calls:
         q = errand.question
         errand.sent = self.books.sent(
             q.key, q.part, errand.draw, n, q.role, q.line.model.name, q.mark, q.text, base + times(each, n),
-            squeezed=errand.squeezed,
+            squeezed=errand.squeezed, origins=q.origins,
         )  # fmt: skip
         return errand.sent
 

@@ -366,6 +366,7 @@ class Engine:
         common: dict[str, Any] = {
             "outcomes": dict(account.outcomes) or None, "prompters": tuple(account.prompters), "error": error,
             "partial": bool(account.short), "orphan": orphan, "at": self.books.clock(),
+            "origins": tuple(account.origins),
         }  # fmt: skip
         ids = tuple(thought.id for thought in effect.thoughts)
         if effect.verb == "score":

@@ -9,6 +9,7 @@ from thoughtgraph.budget import Usage
 from thoughtgraph.deadline import Latency, latency_of
 from thoughtgraph.model import Capabilities, Completion, Model, Price, Request, capabilities, endpoint
 from thoughtgraph.pace import Pace, pace_of
+from thoughtgraph.thought import Passage
 from thoughtgraph.trace import Sent
 
 AGAIN = 1 << 20
@@ -77,6 +78,8 @@ class Question:
     cache_key: str = ""
     where: Callable[[int], str] = str
     """Which thought a part of the effect is about, in words."""
+    origins: tuple[Passage, ...] = ()
+    """The passages, without their text, that the prompt rests on."""
     short: str = ""
     """The limit that kept a draw from being asked for; "" if none did."""
     failed: int = 0

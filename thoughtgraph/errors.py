@@ -68,6 +68,10 @@ class EffectError(ThoughtgraphError):
     """A generator or critic raised, again and again: its last error. One that raises now and then is an event."""
 
 
+class Forbidden(ThoughtgraphError):
+    """A prompt rests on knowledge that its model may not see, by the knowledge's labels: it was not sent."""
+
+
 class Unsure(ThoughtgraphError):
     """An act that must not be done twice was begun, and the run was killed before it ended: it is not done again.
 

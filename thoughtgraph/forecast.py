@@ -596,8 +596,9 @@ class _Port:
         self._rng, self._rngs = walk.rng, dict[int, random.Random]()
 
     async def ask(
-        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
-    ) -> list[T]:
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None,
+        origins: object, **say: Any,
+    ) -> list[T]:  # fmt: skip
         """Up to `n` imagined draws, parsed."""
         most, usable = await self._asked(part, prompt, n, model, say)
         if self.stand_in:
@@ -607,15 +608,16 @@ class _Port:
         return [self._answered(part, parse, most) for _ in range(usable)]
 
     async def replies(
-        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
+        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, origins: object, **say: Any
     ) -> list[Reply]:
         """Up to `n` imagined draws."""
         most, usable = await self._asked(part, prompt, n, model, say)
         return [Reply(next(self._texts(part, most))) for _ in range(usable)]
 
     async def fill(
-        self, part: int, prompt: Prompt, psi: object, n: int, form: type[T], model: Model | None, **say: Any
-    ) -> list[T]:
+        self, part: int, prompt: Prompt, psi: object, n: int, form: type[T], model: Model | None,
+        origins: object, **say: Any,
+    ) -> list[T]:  # fmt: skip
         """Up to `n` imagined instances of a pydantic model."""
         schema = schema_of(cast("Any", form))
         most, usable = await self._asked(part, prompt, n, model, {**say, "schema": schema})

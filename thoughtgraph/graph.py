@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from thoughtgraph.errors import TaskError
-from thoughtgraph.thought import Json, Score, Thought
+from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -37,6 +37,7 @@ class ThoughtGraph:
         self._succ: dict[str, dict[str, Any]] = inside._succ
         self._pred: dict[str, dict[str, Any]] = inside._pred
         self._scores: dict[str, tuple[Any, ...]] = {}  # tick, score, tick, score: one object a thought, and small
+        self._origins: dict[str, dict[Passage, None]] = {}  # of the thoughts that rest on knowledge, and no others
         self._key, self._known = key, dict[Hashable, str]()
         self._finals = list[Thought]()
         self._nodes = dict[str, Thought]()
@@ -92,6 +93,14 @@ class ThoughtGraph:
         while path[-1].parents:
             path.append(self._nodes[path[-1].parents[0]])
         return path[::-1]
+
+    def origins(self, thought: Thought) -> tuple[Passage, ...]:
+        """The knowledge that went into a thought, as passages without their text, the earliest first.
+
+        They are its own, its parents' (all of them), and those that stood in the prompts it was made and judged by. A
+        passage that the caller put together by hand, without a document or labels, is nobody's secret and not listed.
+        """
+        return tuple(self._origins.get(thought.id, ()))
 
     def leaves(self) -> list[Thought]:
         """The thoughts that nothing was made from."""
@@ -165,21 +174,34 @@ class ThoughtGraph:
         """The id of the thought of this form, if there is one."""
         return None if form is None else self._known.get(form)
 
-    def add(self, thought: Thought) -> None:
-        """Add a thought with the edges from its first parents."""
+    def add(self, thought: Thought, origins: Iterable[Passage] = ()) -> None:
+        """Add a thought with the edges from its first parents, made by prompts that held `origins`."""
         self.tick += 1
         self._insert(thought)
+        self._rest(thought.id, origins)
 
-    def link(self, parents: Sequence[str], child: str) -> None:
+    def link(self, parents: Sequence[str], child: str, origins: Iterable[Passage] = ()) -> None:
         """Add edges to a thought that a merge found again."""
         self.tick += 1
         for parent in parents:
             self._graph.add_edge(parent, child)
+            self._rest(child, self._origins.get(parent, ()))
+        self._rest(child, origins)
 
-    def judge(self, thought: str, score: Score) -> None:
-        """Append a score."""
+    def judge(self, thought: str, score: Score, origins: Iterable[Passage] = ()) -> None:
+        """Append a score. Whoever reads its feedback learns of `origins`, which its prompts held."""
         self.tick += 1
         self._scores[thought] = (*self._scores.get(thought, ()), self.tick, score)
+        self._rest(thought, origins)
+
+    def _rest(self, thought: str, origins: Iterable[Passage]) -> None:
+        """A thought rests on `origins`, and so does all that was made of it."""
+        todo = [thought] if (new := dict.fromkeys(origins)) else []
+        for id in todo:  # grows as it is walked
+            known = self._origins.setdefault(id, {})
+            if new.keys() - known.keys():
+                known |= new
+                todo += self._succ[id]
 
     def _insert(self, thought: Thought) -> None:
         id = thought.id
@@ -189,6 +211,9 @@ class ThoughtGraph:
         for parent in thought.parents:
             edge: dict[str, Any] = {}
             above[parent] = self._succ[parent][id] = edge
+            self._rest(id, self._origins.get(parent, ()))
+        if (passage := as_passage(thought)) and (origin := passage.origin):
+            self._rest(id, (origin,))
         if self._key is not None and thought.parents:
             self._known.setdefault(self.form(thought.content, thought.depth), id)
         if thought.done:

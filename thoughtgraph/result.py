@@ -10,6 +10,7 @@ from typing import Any
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.errors import ThoughtgraphError
 from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.sources import Source, sources
 from thoughtgraph.thought import Ito, Json, Thought
 from thoughtgraph.trace import Ledger, Noted, Reason
 
@@ -39,16 +40,22 @@ class Result:
     unsettled: Usage = field(default_factory=Usage)
     notes: tuple[Noted, ...] = ()
 
+    @property
+    def sources(self) -> list[Source]:
+        """The passages that the answer was made of, with the way from each to it; none where none went into it."""
+        return [] if self.thought is None else sources(self.graph, self.thought)
+
     def to_json(self) -> dict[str, Json]:
         """The result as one JSON object, as `thoughtgraph solve --json` prints it."""
         form: Any = self.answer
         answer = form.model_dump(mode="json") if hasattr(form, "model_dump") else form
-        found = {"answer": answer, "reason": self.reason, "run": self.run}
+        said = {"answer": answer, "reason": self.reason, "run": self.run}
         used = {"usage": _counts(self.usage), "unsettled": _counts(self.unsettled), "outcomes": dict(self.outcomes)}
         ledger = {role: book.to_json() for role, book in self.ledger.items()}
         notes = [f"{note.model or note.about}: {note.text}" for note in self.notes]
         told = {"error": self.error} if self.error else {}
-        return {**found, **used, "ledger": ledger, "notes": notes, "ito": self.ito, **told}
+        rests = {"sources": [source.to_json() for source in found]} if (found := self.sources) else {}
+        return {**said, **used, **rests, "ledger": ledger, "notes": notes, "ito": self.ito, **told}
 
 
 def _counts(usage: Usage) -> dict[str, Json]:

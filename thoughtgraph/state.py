@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, overload
 
 from thoughtgraph.errors import TaskError
@@ -25,19 +25,28 @@ class Port(Protocol):
     """What the engine lends to the states of one effect: paid calls and random numbers."""
 
     async def ask(
-        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None, **say: Any
-    ) -> list[T]:
+        self, part: int, prompt: Prompt, psi: object, n: int, parse: Callable[[str], T], model: Model | None,
+        origins: tuple[Passage, ...], **say: Any,
+    ) -> list[T]:  # fmt: skip
         """Up to `n` usable draws, journalled under this effect and part."""
         ...
 
     async def fill(
-        self, part: int, prompt: Prompt, psi: object, n: int, form: type[Form], model: Model | None, **say: Any
-    ) -> list[Form]:
+        self, part: int, prompt: Prompt, psi: object, n: int, form: type[Form], model: Model | None,
+        origins: tuple[Passage, ...], **say: Any,
+    ) -> list[Form]:  # fmt: skip
         """Up to `n` instances of a pydantic model."""
         ...
 
     async def replies(
-        self, part: int, prompt: Prompt, psi: object, n: int, model: Model | None, **say: Any
+        self,
+        part: int,
+        prompt: Prompt,
+        psi: object,
+        n: int,
+        model: Model | None,
+        origins: tuple[Passage, ...],
+        **say: Any,
     ) -> list[Reply]:
         """Up to `n` usable draws as they came."""
         ...
@@ -127,6 +136,16 @@ class State:
         found = [passage for thought in self._earlier if (passage := as_passage(thought))]
         return tuple(dict.fromkeys((*self._known, *found)))
 
+    def knowing(self, *passages: Passage) -> State:
+        """The same state with more knowledge: its prompts quote `passages` too, and may go to no model they forbid."""
+        return replace(self, _known=tuple(dict.fromkeys((*self._known, *passages))))
+
+    def _origins(self, thoughts: Sequence[Thought] | None) -> tuple[Passage, ...]:
+        """The passages, without their text, that a prompt of this state rests on."""
+        known = [origin for passage in self._known if (origin := passage.origin)]
+        told = (origin for thought in (*self.thoughts, *(thoughts or ())) for origin in self._graph.origins(thought))
+        return tuple(dict.fromkeys((*known, *told)))
+
     @property
     def _earlier(self) -> list[Thought]:
         return self.path[1:] + list(self.thoughts[1:])
@@ -168,7 +187,7 @@ class State:
         """
         prompt = self._asked(prompter, n, thoughts)
         say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop)}
-        return await self._port.ask(self._part, prompt, prompter, n, parse, model, **say)
+        return await self._port.ask(self._part, prompt, prompter, n, parse, model, self._origins(thoughts), **say)
 
     async def fill(
         self,
@@ -188,7 +207,7 @@ class State:
         """
         prompt = self._asked(prompter, n, thoughts)
         say = {"max_tokens": max_tokens, "temperature": temperature}
-        return await self._port.fill(self._part, prompt, prompter, n, form, model, **say)
+        return await self._port.fill(self._part, prompt, prompter, n, form, model, self._origins(thoughts), **say)
 
     async def replies(
         self,
@@ -205,7 +224,7 @@ class State:
         """Draw `n` replies as they came, with the log-probabilities of their tokens where wanted and offered."""
         prompt = self._asked(prompter, n, thoughts)
         say = {"max_tokens": max_tokens, "temperature": temperature, "stop": tuple(stop), "logprobs": logprobs}
-        return await self._port.replies(self._part, prompt, prompter, n, model, **say)
+        return await self._port.replies(self._part, prompt, prompter, n, model, self._origins(thoughts), **say)
 
     async def act(
         self,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.labels import Labels
 
 Json: TypeAlias = Any
 """JSON data: None, bool, int, finite float, str, list, and dict with str keys."""
@@ -88,10 +89,37 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of knowledge K: its text and where it stands. Text from outside is data, never instructions."""
+    """A piece of knowledge K: its text and where it stands. Text from outside is data, never instructions.
+
+    `source` is where it stands in words, for people and prompts. What comes from a knowledge file says more: its `id`
+    there, the file's own id (`base`), the `document` with the digest of its `version`, the `section` (headings, a "/"
+    between them), and where in the document's text it stands: characters `start` to `end`. `labels` say what may be
+    done with it and with all that is made of it; a passage without is the caller's own, and may be shown to any model.
+    """
 
     text: str
     source: str = ""
+    id: str = ""
+    base: str = ""
+    document: str = ""
+    version: str = ""
+    section: str = ""
+    start: int = 0
+    end: int = 0
+    labels: Labels | None = None
+
+    @property
+    def origin(self) -> Passage | None:
+        """The same without its text, which is how what was made of it remembers it; None for the caller's own."""
+        return replace(self, text="") if self.document or self.labels else None
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """The content of a thought that is this passage; `as_passage` reads it again."""
+        words = ("id", "base", "document", "version", "section", "start", "end")
+        told = {name: value for name in words if (value := getattr(self, name))}
+        labels = {"labels": asdict(self.labels)} if self.labels else {}
+        return {"passage": self.text, "source": self.source, **told, **labels}
 
 
 PLAIN = (str, int, bool, type(None))
@@ -109,11 +137,26 @@ def as_text(content: Json) -> str:
 
 
 def as_passage(thought: Thought) -> Passage | None:
-    """The passage that a thought holds: its content is a dict with a text under "passage"; None for other thoughts."""
+    """The passage that a thought holds: its content is a dict with a text under "passage"; None for other thoughts.
+
+    Labels that do not read allow nothing.
+    """
     content: Json = thought.content
     held = cast("dict[str, Json]", content) if isinstance(content, dict) else {}
-    text = held.get("passage")
-    return Passage(text, as_text(held.get("source"))) if isinstance(text, str) else None
+    if not isinstance(text := held.get("passage"), str):
+        return None
+    words = {name: as_text(held.get(name)) for name in ("source", "id", "base", "document", "version", "section")}
+    start, end = (value if isinstance(value := held.get(name), int) else 0 for name in ("start", "end"))
+    return Passage(text, **words, start=start, end=end, labels=_labels(held.get("labels")))
+
+
+def _labels(told: Json) -> Labels | None:
+    if told is None:
+        return None
+    try:
+        return Labels(tuple(told["readers"]), tuple(told["models"]), told["train"] is True)
+    except (TypeError, KeyError, TaskError):
+        return Labels((), (), train=False)
 
 
 def clean(text: str) -> str:

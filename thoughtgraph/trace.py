@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Reply
-from thoughtgraph.thought import Json, Score, Thought
+from thoughtgraph.thought import Json, Passage, Score, Thought
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -44,6 +44,7 @@ class Expanded:
 
     `outcomes` count what its draws came to, `prompters` are the marks of those that wrote its prompts. A `partial`
     event was cut short by the budget and is performed again on resume; an `orphan` was folded, and never told.
+    `origins` are the passages, without their text, that its prompts rest on.
     """
 
     key: str
@@ -58,6 +59,7 @@ class Expanded:
     partial: bool = False
     orphan: bool = False
     at: float = 0.0
+    origins: tuple[Passage, ...] = ()
     kind: Literal["expanded"] = "expanded"
 
 
@@ -75,6 +77,7 @@ class Scored:
     partial: bool = False
     orphan: bool = False
     at: float = 0.0
+    origins: tuple[Passage, ...] = ()
     kind: Literal["scored"] = "scored"
 
 
@@ -131,7 +134,8 @@ class Sent:
 
     It is durable before the request goes. Without a `Settled` of the same `id` it counts at `held`. `squeezed` says
     that the budget had fewer tokens left than the request would have had: a reply cut off there is paid for, and no
-    word of the model's. `hedge` says that the same draws are in flight already, and late.
+    word of the model's. `hedge` says that the same draws are in flight already, and late. `origins` are the passages,
+    without their text, that the prompt rests on: what of the knowledge left for this model.
     """
 
     id: int
@@ -147,6 +151,7 @@ class Sent:
     at: float = 0.0
     squeezed: bool = False
     hedge: bool = False
+    origins: tuple[Passage, ...] = ()
     kind: Literal["sent"] = "sent"
 
 
@@ -184,6 +189,7 @@ class Found:
     model: str
     replies: tuple[Reply, ...]
     at: float = 0.0
+    origins: tuple[Passage, ...] = ()
     kind: Literal["found"] = "found"
 
 
@@ -225,12 +231,12 @@ def fold(graph: ThoughtGraph, event: Event) -> None:
         new = {thought.id: thought for thought in event.thoughts}
         for id in event.made:
             if id in new:
-                graph.add(new.pop(id))
+                graph.add(new.pop(id), event.origins)
             else:
-                graph.link(event.parents, id)
+                graph.link(event.parents, id, event.origins)
     elif isinstance(event, Scored):
         for id, score in zip(event.thoughts, event.scores, strict=True):
-            graph.judge(id, score)
+            graph.judge(id, score, event.origins if score.feedback else ())
 
 
 def standing(events: Iterable[Event]) -> list[Event]:

@@ -1,5 +1,5 @@
 """Knowledge: what can be looked up, and the action that does it."""
 
-from thoughtgraph.retrieval.retrieve import Knowledge, Retrieve
+from thoughtgraph.retrieval.retrieve import Retrieve, Retriever
 
-__all__ = ["Knowledge", "Retrieve"]
+__all__ = ["Retrieve", "Retriever"]

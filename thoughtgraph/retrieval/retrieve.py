@@ -11,7 +11,7 @@ from thoughtgraph.state import State
 from thoughtgraph.thought import Draft, Passage
 
 
-class Knowledge(Protocol):
+class Retriever(Protocol):
     """A source of passages: an index, a search engine, a data base. A plain async function will do."""
 
     def __call__(self, query: str, k: int) -> Awaitable[Sequence[Passage]]:
@@ -28,7 +28,7 @@ class Retrieve:
     looked for: by default the problem, with the newest thought. No model is asked.
     """
 
-    knowledge: Knowledge
+    knowledge: Retriever
     k: int = 3
     query: Callable[[State], str] = field(default_factory=lambda: newest)
 
@@ -43,7 +43,7 @@ class Retrieve:
         for passage in _checked(found):
             new.setdefault(passage.text.strip(), passage)
         fresh = [passage for text, passage in new.items() if text and text not in known]
-        return [Draft({"passage": p.text, "source": p.source}) for p in fresh[: min(n, self.k)]]
+        return [Draft(p.content) for p in fresh[: min(n, self.k)]]
 
 
 def newest(state: State) -> str:
