@@ -1,6 +1,7 @@
 """Origins: what of the knowledge went into a thought is known, and goes to no model which may not see it."""
 
 import asyncio
+import json
 
 import pytest
 
@@ -230,3 +231,17 @@ def test_a_result_tells_its_sources_in_json_too():
     (source,) = result.to_json()["sources"]
     assert (source["document"], source["start"], source["end"], source["text"]) == ("vault", 0, 13, SECRET.text)
     assert source["path"][-1] == result.thought.id
+
+
+def test_show_tells_which_model_saw_which_document(tmp_path):
+    from typer.testing import CliRunner
+
+    from thoughtgraph.cli import app
+
+    store = tg.SQLiteStore(tmp_path / "runs.db")
+    result = tg.solve(task(), policy=read_and_note, model=Scripted(lambda *_: "7"), store=store)
+    store.close()
+    told = CliRunner().invoke(app, ["show", result.run, "--store", str(tmp_path / "runs.db")])
+    assert "shown: local:scripted saw 1 passages of vault" in told.stdout
+    told = CliRunner().invoke(app, ["show", result.run, "--store", str(tmp_path / "runs.db"), "--json"])
+    assert json.loads(told.stdout)["shown"] == {"local:scripted": ["vault#0-13"]}

@@ -26,13 +26,13 @@ from thoughtgraph.cli_learning import learning
 from thoughtgraph.comparing import compare
 from thoughtgraph.comparison import plottable
 from thoughtgraph.errors import TaskError, ThoughtgraphError
-from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, tree, whole
+from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, shown, tree, whole
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
 from thoughtgraph.tasks import NAMES, build
 from thoughtgraph.terminal import aside, budget_of, heard, line, own_store, paying, refuse, show, where_of, write
-from thoughtgraph.trace import Event, Ledger, Noted, Started, Stopped, graph_of, ledger_of
+from thoughtgraph.trace import Event, Noted, Record, Started, Stopped, graph_of, ledger_of, shown_to
 from thoughtgraph.version import __version__
 
 app = typer.Typer(
@@ -226,7 +226,7 @@ def show_command(
             if run is None:
                 _list([(name, kept.ends(name)) for name in kept.runs()], as_json)
             else:
-                _show(run, kept.events(run), ledger_of(kept.records(run)), most, as_json)
+                _show(run, kept.events(run), kept.records(run), most, as_json)
     except (ThoughtgraphError, ValueError) as error:
         refuse(error)
 
@@ -353,21 +353,42 @@ def _row(run: str, first: Event, last: Event) -> dict[str, Any]:
     return {"run": run, "task": task, "created": created, "reason": reason, "answer": answer}
 
 
-def _show(run: str, events: list[Event], ledger: Mapping[str, Ledger], most: int, as_json: bool) -> None:
-    graph, last = graph_of(events), events[-1]
+def _show(run: str, events: list[Event], records: list[Record], most: int, as_json: bool) -> None:
+    graph, last, ledger, told = graph_of(events), events[-1], ledger_of(records), shown_to(records)
     notes = [event for event in events if isinstance(event, Noted)]
     if as_json:
-        told = {role: book.to_json() for role, book in ledger.items()}
-        row = {**_row(run, events[0], last), "events": len(events), "ledger": told}
-        write(line({**row, "notes": [note.text for note in notes], "graph": graph.to_json()}))
+        row = {
+            **_row(run, events[0], last),
+            "events": len(events),
+            "ledger": {r: b.to_json() for r, b in ledger.items()},
+        }
+        went = {model: [passage.id or passage.document for passage in passages] for model, passages in told.items()}
+        write(
+            line(
+                {
+                    **row,
+                    "ledger": spent,
+                    "shown": went,
+                    "notes": [note.text for note in notes],
+                    "graph": graph.to_json(),
+                }
+            )
+        )
         return
     stopped = last if isinstance(last, Stopped) else None
     named = stopped.thought if stopped else None
     thought = graph[named] if named and named in graph else None
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
-    told = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
+    ended = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
-    show(tree(graph, thought, most), told, *map(noted, notes), *([books(ledger)] if ledger else []), *answer)
+    show(
+        tree(graph, thought, most),
+        ended,
+        *shown(told),
+        *map(noted, notes),
+        *([books(ledger)] if ledger else []),
+        *answer,
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.console import Console, Group
@@ -19,7 +19,7 @@ from thoughtgraph.api import Update
 from thoughtgraph.budget import Usage
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.result import Result
-from thoughtgraph.thought import Json, Thought, as_text
+from thoughtgraph.thought import Json, Passage, Thought, as_text
 from thoughtgraph.trace import Ledger, Noted
 
 LINES = 16
@@ -106,6 +106,18 @@ def books(ledger: Mapping[str, Ledger]) -> Table:
         times = ("" if (q := book.latency(at)) is None else f"{q:.2f}" for at in (0.5, 0.9))
         table.add_row(*(whole(str(cell)) for cell in (*counts, *tokens)), *times)
     return table
+
+
+def shown(told: Mapping[str, Sequence[Passage]]) -> list[Text]:
+    """Which documents of the knowledge each model was shown."""
+    return [
+        Text("shown: ", "magenta").append_text(whole(f"{model} saw {len(passages)} passages of {_documents(passages)}"))
+        for model, passages in told.items()
+    ]
+
+
+def _documents(passages: Sequence[Passage]) -> str:
+    return ", ".join(dict.fromkeys(passage.document or passage.source for passage in passages))
 
 
 def noted(note: Noted) -> Text:

@@ -376,6 +376,15 @@ def ledger_of(records: Iterable[Record]) -> dict[str, Ledger]:
     return ledger
 
 
+def shown_to(records: Iterable[Record]) -> dict[str, list[Passage]]:
+    """What of the knowledge went to which model, by the models' names: passages without their text, each once."""
+    shown = dict[str, dict[Passage, None]]()
+    for record in records:
+        if isinstance(record, Sent) and record.origins:
+            shown.setdefault(record.model, {}).update(dict.fromkeys(record.origins))
+    return {model: list(passages) for model, passages in shown.items()}
+
+
 COUNTS = (
     "calls", "requests", "hedges", "hits", "prompt_tokens", "completion_tokens", "cached_tokens", "written_tokens",
     "reasoning_tokens", "estimated", "lost",
