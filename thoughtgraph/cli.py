@@ -357,23 +357,10 @@ def _show(run: str, events: list[Event], records: list[Record], most: int, as_js
     graph, last, ledger, told = graph_of(events), events[-1], ledger_of(records), shown_to(records)
     notes = [event for event in events if isinstance(event, Noted)]
     if as_json:
-        row = {
-            **_row(run, events[0], last),
-            "events": len(events),
-            "ledger": {r: b.to_json() for r, b in ledger.items()},
-        }
+        row = {**_row(run, events[0], last), "events": len(events), "notes": [note.text for note in notes]}
+        spent = {role: book.to_json() for role, book in ledger.items()}
         went = {model: [passage.id or passage.document for passage in passages] for model, passages in told.items()}
-        write(
-            line(
-                {
-                    **row,
-                    "ledger": spent,
-                    "shown": went,
-                    "notes": [note.text for note in notes],
-                    "graph": graph.to_json(),
-                }
-            )
-        )
+        write(line({**row, "ledger": spent, "shown": went, "graph": graph.to_json()}))
         return
     stopped = last if isinstance(last, Stopped) else None
     named = stopped.thought if stopped else None
@@ -381,14 +368,8 @@ def _show(run: str, events: list[Event], records: list[Record], most: int, as_js
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
     ended = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
-    show(
-        tree(graph, thought, most),
-        ended,
-        *shown(told),
-        *map(noted, notes),
-        *([books(ledger)] if ledger else []),
-        *answer,
-    )
+    said = [*shown(told), *map(noted, notes), *([books(ledger)] if ledger else [])]
+    show(tree(graph, thought, most), ended, *said, *answer)
 
 
 if __name__ == "__main__":
