@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from thoughtgraph.errors import (
         BudgetExhausted,
         EffectError,
+        Forbidden,
         ModelError,
         ReplayMismatch,
         StoreError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Unsure,
     )
     from thoughtgraph.graph import ThoughtGraph
+    from thoughtgraph.labels import Labels
     from thoughtgraph.learning.export import export
     from thoughtgraph.learning.features import Example, Feature
     from thoughtgraph.learning.files import load_critic
@@ -51,13 +53,18 @@ if TYPE_CHECKING:
     from thoughtgraph.picking import apick, pick
     from thoughtgraph.prompt import Image, Message, Prompt, Prompter, narrate, quote
     from thoughtgraph.protocols import Critic, Generator
+    from thoughtgraph.recipes.asking import aask, ask
     from thoughtgraph.recipes.audit import aaudit, audit
     from thoughtgraph.recipes.audit_report import Report
     from thoughtgraph.recipes.finetune import finetune
+    from thoughtgraph.recipes.forgetting import Forgetting, forget
     from thoughtgraph.recipes.improve import Improvement, aimprove, improve
     from thoughtgraph.recipes.judging import Tuned, atune_judge, tune_judge
     from thoughtgraph.result import Result, RunFailed
+    from thoughtgraph.retrieval.indexing import aindex, index
+    from thoughtgraph.retrieval.knowledge import Knowledge
     from thoughtgraph.retry import Retry
+    from thoughtgraph.sources import Source
     from thoughtgraph.state import State
     from thoughtgraph.stepper import Stepper
     from thoughtgraph.store import MemoryStore, SQLiteStore, Store
@@ -74,10 +81,11 @@ _HOMES = {
     "comparison": ("Cell", "Comparison", "Trial"),
     "environment": ("Environment", "Step", "Tool"),
     "errors": (
-        "BudgetExhausted", "EffectError", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
+        "BudgetExhausted", "EffectError", "Forbidden", "ModelError", "ReplayMismatch", "StoreError", "TaskError",
         "ThoughtgraphError", "Unauthorized", "Unavailable", "Unparsable", "Unsupported", "Unsure",
     ),
     "graph": ("ThoughtGraph",),
+    "labels": ("Labels",),
     "learning.export": ("export",),
     "learning.features": ("Example", "Feature"),
     "learning.labels": ("rows_of",),
@@ -91,13 +99,18 @@ _HOMES = {
     "picking": ("apick", "pick"),
     "prompt": ("Image", "Message", "Prompt", "Prompter", "narrate", "quote"),
     "protocols": ("Critic", "Generator"),
+    "recipes.asking": ("aask", "ask"),
     "recipes.audit": ("aaudit", "audit"),
     "recipes.audit_report": ("Report",),
     "recipes.finetune": ("finetune",),
+    "recipes.forgetting": ("Forgetting", "forget"),
     "recipes.improve": ("Improvement", "aimprove", "improve"),
     "recipes.judging": ("Tuned", "atune_judge", "tune_judge"),
     "result": ("Result", "RunFailed"),
+    "retrieval.indexing": ("aindex", "index"),
+    "retrieval.knowledge": ("Knowledge",),
     "retry": ("Retry",),
+    "sources": ("Source",),
     "state": ("State",),
     "stepper": ("Stepper",),
     "store": ("MemoryStore", "SQLiteStore", "Store"),
@@ -125,10 +138,14 @@ __all__ = [
     "Environment",
     "Example",
     "Feature",
+    "Forbidden",
+    "Forgetting",
     "Generator",
     "Image",
     "Improvement",
     "Interrupted",
+    "Knowledge",
+    "Labels",
     "Learned",
     "MemoryStore",
     "Message",
@@ -153,6 +170,7 @@ __all__ = [
     "Schema",
     "Score",
     "Search",
+    "Source",
     "State",
     "Step",
     "StepTrace",
@@ -176,12 +194,15 @@ __all__ = [
     "Update",
     "Usage",
     "__version__",
+    "aask",
     "aaudit",
     "acompare",
     "aimprove",
+    "aindex",
     "answers",
     "apick",
     "aresume",
+    "ask",
     "asolve",
     "atune_judge",
     "audit",
@@ -190,8 +211,10 @@ __all__ = [
     "estimate",
     "export",
     "finetune",
+    "forget",
     "generators",
     "improve",
+    "index",
     "learning",
     "load_critic",
     "models",

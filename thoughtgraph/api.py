@@ -30,7 +30,7 @@ from thoughtgraph.store import MemoryStore, SQLiteStore, Store
 from thoughtgraph.structured import schema_of
 from thoughtgraph.task import Task
 from thoughtgraph.thought import Json, Thought
-from thoughtgraph.trace import Event, Resumed, Started
+from thoughtgraph.trace import Event, Forgotten, Resumed, Started
 from thoughtgraph.verbs import Policy
 from thoughtgraph.version import __version__
 
@@ -434,6 +434,8 @@ def again(run: str, **how: Unpack[Again]) -> Run:
         started = events[0]
         if not isinstance(started, Started):
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
+        if isinstance(events[-1], Forgotten):
+            raise StoreError(f"run {run} can be shown, and cannot be gone on with: a document that it rests on was forgotten")
         recipe: dict[str, Json] = started.recipe or {}
         built = how.get("task") or _rebuilt(run, recipe, how.get("returns"))
         named, price = model or _model_text(run, recipe), how.get("price") or _price(recipe)
@@ -459,7 +461,7 @@ def _used(task: Task, how: Mapping[str, Any]) -> Model | None:
 
 def _known_url(run: str, recipe: Mapping[str, Json]) -> str | None:
     """The base URL that a run was made with, if a key may go there: a file may come from anybody."""
-    from thoughtgraph.models.endpoint import Endpoint
+    from thoughtgraph.endpoint import Endpoint
 
     url: str | None = recipe.get("base_url")
     own = (os.environ.get("OPENAI_BASE_URL"), os.environ.get("ANTHROPIC_BASE_URL"))

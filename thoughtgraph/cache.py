@@ -8,27 +8,24 @@ import hashlib
 import json
 import os
 import sqlite3
-import stat
 import threading
 import time
 import weakref
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from thoughtgraph.database import Kind
 from thoughtgraph.errors import StoreError, at_least
 from thoughtgraph.model import Logprobs, Reply
-from thoughtgraph.thought import Json, clean
+from thoughtgraph.thought import Json, Passage, clean
 
 Place: TypeAlias = tuple[str, int]
 """Where a reply is kept: the key of what was asked, and the number of the draw."""
 
 Row: TypeAlias = tuple[str, int, str, float, int, str]
-
-VERSION = 1
-"""The schema's version, in the file's `user_version`."""
 
 APPLICATION = 0x74686763
 """The file's `application_id`: "thgc"."""
@@ -36,38 +33,51 @@ APPLICATION = 0x74686763
 HOUR = 3600.0
 """A use is written down only where the last one is longer ago than this, in seconds: reading stays cheap."""
 
-PATIENCE = 30.0
-"""How long another process may keep the file locked, in seconds."""
-
 SPARE = 4e6
 """So many bytes more go than must, or a tenth of the bound if that is less: not a little with each reply."""
 
-PRAGMAS = (
-    "page_size = 8192",  # several replies fit, and little is left over
-    "auto_vacuum = INCREMENTAL",
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "secure_delete = ON",
-    "journal_size_limit = 16000000",
-)
-"""How a file is made and kept. Rows that are deleted are overwritten: replies are private."""
-
 # Rows with a rowid: they are packed, also where a reply fills half a page, and are added at the end. The body comes
 # last, so that nothing else needs its overflow pages.
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE replies (
     key TEXT NOT NULL, draw INTEGER NOT NULL, model TEXT NOT NULL, used REAL NOT NULL, size INTEGER NOT NULL,
     body TEXT NOT NULL, PRIMARY KEY (key, draw)
 );
-CREATE INDEX least ON replies (used);
-PRAGMA application_id = {APPLICATION};
-PRAGMA user_version = {VERSION}
+CREATE INDEX least ON replies (used)
 """
+
+RESTS = "CREATE TABLE IF NOT EXISTS rests (key TEXT, document TEXT, PRIMARY KEY (key, document)) WITHOUT ROWID"
+"""Which documents stood in the prompt of a key, by their digests. Files that are older have no such table."""
+
+REPLIES = Kind(
+    name="cache",
+    application=APPLICATION,
+    version=1,
+    schema=SCHEMA,
+    pragmas=(
+        "page_size = 8192",  # several replies fit, and little is left over
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "secure_delete = ON",  # rows that are deleted are overwritten: replies are private
+        "journal_size_limit = 16000000",
+    ),
+    free=(
+        "free space or permit writing there, name another file with cache= or TG_CACHE, or go without with cache=False"
+    ),
+    spare="delete it, since a cache can be spared",
+    other="name another file with cache= or TG_CACHE",
+    old="delete it, since a cache can be spared",
+    later=(RESTS,),
+)
 
 FIND = "SELECT draw, used, body FROM replies WHERE key = ? AND draw BETWEEN ? AND ?"
 KEEP = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?)"
 USED = "UPDATE replies SET used = ? WHERE key = ? AND draw = ?"
 LEAST = "SELECT rowid, size FROM replies ORDER BY used, rowid"
+ON = "SELECT document FROM rests WHERE key = ?"
+ORPHANS = "DELETE FROM rests WHERE NOT EXISTS (SELECT 1 FROM replies WHERE replies.key = rests.key)"
+FORGET = "DELETE FROM replies WHERE key IN (SELECT key FROM rests WHERE document = ?)"
 PAGES = "SELECT * FROM pragma_page_size, pragma_page_count, pragma_freelist_count"
 CLEAR = "DELETE FROM replies WHERE (:before IS NULL OR used < :before) AND (:model IS NULL OR model = :model)"
 
@@ -113,15 +123,16 @@ class Cache:
 
     def __init__(self, path: str | os.PathLike[str] | None = None, megabytes: float = 512) -> None:
         at_least(0, megabytes=megabytes)
-        self.path = None if path is None else _real(path)
+        self.path = None if path is None else REPLIES.real(path)
         self.trouble = ""
         self._most = megabytes * 1e6
         self._lock = threading.RLock()
         self._fresh = dict[Place, Row]()
         self._touched = dict[Place, float]()
+        self._resting = set[tuple[str, str]]()
         self._flying = dict[Place, Future[None]]()
         self._holders = 1
-        self._take(_memory() if self.path is None else _opened(self.path))
+        self._take(REPLIES.memory() if self.path is None else REPLIES.opened(self.path))
 
     def __bool__(self) -> bool:
         """A cache is there even while it is empty."""
@@ -170,7 +181,7 @@ class Cache:
     def flush(self) -> None:
         """Commit what was put and used since the last time. It never fails, see `trouble`."""
         with self._lock:
-            if self._fresh or self._touched:
+            if self._fresh or self._touched or self._resting:
                 try:
                     self._write()
                 except sqlite3.DatabaseError as error:
@@ -178,17 +189,36 @@ class Cache:
                     self._write()
                 self._fresh.clear()
                 self._touched.clear()
+                flying = {key for key, _ in self._flying}  # what a reply rests on is written again beside it: until
+                self._resting = {rest for rest in self._resting if rest[0] in flying}  # then it may go as an orphan
 
     def clear(self, *, days: float | None = None, model: str | None = None) -> int:
         """Forget the replies that were not used for so many `days`, those of one `model`, or all: how many went.
 
         What is forgotten is overwritten in the file, and its place given back. `StoreError` if that cannot be.
         """
-        with self._lock, _speaking(self.path):
+        with self._lock, REPLIES.speaking(self.path):
             self.flush()
             before = None if days is None else time.time() - days * 24 * HOUR
             gone = self._db.execute(CLEAR, {"before": before, "model": model}).rowcount
+            self._db.execute(ORPHANS)
             self._db.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
+            return gone
+
+    def forget(self, documents: Iterable[str]) -> int:
+        """Delete every reply to a prompt in which one of these `documents` stood, by `named`: how many went.
+
+        No byte of them is left in the file, or beside it. `StoreError` if that cannot be.
+        """
+        with self._lock, REPLIES.speaking(self.path):
+            self.flush()
+            if self.trouble:
+                raise StoreError(self.trouble)
+            self._db.execute("BEGIN IMMEDIATE")
+            with self._db:
+                gone = sum(self._db.execute(FORGET, (document,)).rowcount for document in documents)
+                self._db.execute(ORPHANS)
+            REPLIES.erase(self._db, self.path)
             return gone
 
     def hold(self) -> Cache:
@@ -215,8 +245,10 @@ class Cache:
     # -- in flight -----------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def claim(self, key: str, draws: Sequence[int]) -> Generator[Claim, None, None]:
+    def claim(self, key: str, draws: Sequence[int], origins: Iterable[Passage] = ()) -> Generator[Claim, None, None]:
         """Become the one who asks for those of `draws` that are neither there nor asked for by somebody else.
+
+        `origins` are the passages that stand in the prompt: the replies are forgotten with their documents.
 
         A draw lands when it is put, and all that were claimed do when the block ends, in whatever way: whoever waited
         for one that did not come may claim it then.
@@ -227,10 +259,17 @@ class Cache:
             flying = [self._flying[place] for place in missing if place in self._flying]
             mine = {place: _flight() for place in missing if place not in self._flying}
             self._flying |= mine
+            self._rest(key, origins, asked=bool(mine))
         try:
             yield Claim(found, [draw for _, draw in mine], flying)
         finally:
             self._release(mine)
+
+    def _rest(self, key: str, origins: Iterable[Passage], *, asked: bool) -> None:
+        """Remember what stands in a prompt: where nothing is asked, only what the file does not know yet."""
+        documents = {named(origin.base, origin.document) for origin in origins if origin.document}
+        known = {one for (one,) in self._rows(ON, (key,))} if documents and not asked else set[Json]()
+        self._resting |= {(key, one) for one in documents - known}
 
     def _release(self, mine: Mapping[Place, Future[None]]) -> None:
         with self._lock:
@@ -251,9 +290,9 @@ class Cache:
         """Go on in memory."""
         if self.path is None or self.trouble or self.closed:
             raise error
-        self.trouble = f"{_wrong(self.path, error)}; meanwhile replies are kept in memory"
+        self.trouble = f"{REPLIES.wrong(self.path, error)}; meanwhile replies are kept in memory"
         self._end()
-        self._take(_memory())
+        self._take(REPLIES.memory())
 
     def _rows(self, query: str, values: Sequence[Json] = ()) -> list[tuple[Json, ...]]:
         try:
@@ -266,6 +305,7 @@ class Cache:
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             self._db.executemany(KEEP, self._fresh.values())
+            self._db.executemany("INSERT OR IGNORE INTO rests VALUES (?, ?)", self._resting)
             self._db.executemany(USED, [(now, *place) for place, now in self._touched.items()])
             self._shrink()
         page, pages, free = self._pages()
@@ -291,6 +331,7 @@ class Cache:
             if over <= 0:
                 break
         self._db.executemany("DELETE FROM replies WHERE rowid = ?", rows)
+        self._db.execute(ORPHANS)
         return len(rows)
 
 
@@ -301,6 +342,11 @@ def content_key(parts: Json) -> str:
     """
     said = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+
+
+def named(base: str, document: str) -> str:
+    """How what was forgotten is known, and what a cache remembers: a digest of a document's name in the file `base`."""
+    return content_key([base, document])
 
 
 # -- naming a cache ------------------------------------------------------------------------------------------------
@@ -320,7 +366,7 @@ def as_cache(cache: Cache | str | os.PathLike[str] | bool | None) -> Cache | Non
         cache = {"": False, "0": False, "1": True}.get(said, said)
     if cache is False:
         return None
-    return cache.hold() if isinstance(cache, Cache) else _of(_own() if cache is True else _real(cache))
+    return cache.hold() if isinstance(cache, Cache) else _of(_own() if cache is True else REPLIES.real(cache))
 
 
 def _of(path: Path) -> Cache:
@@ -337,137 +383,9 @@ def _own() -> Path:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("thoughtgraph", appauthor=False)
-    with _speaking(folder):
+    with REPLIES.speaking(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    return _real(folder / "replies.db")
-
-
-# -- opening a file ------------------------------------------------------------------------------------------------
-
-
-def _real(path: str | os.PathLike[str]) -> Path:
-    with _speaking(path):
-        return Path(os.path.realpath(Path(path).expanduser()))
-
-
-def _memory() -> sqlite3.Connection:
-    return _prepared(_connect(":memory:"))
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    """The file, sound and ours, or `StoreError`.
-
-    Where two make it at the same moment, SQLite refuses one at once instead of letting it wait: it begins again.
-    """
-    latest = time.monotonic() + PATIENCE
-    with _speaking(path):
-        while True:
-            try:
-                return _once(path)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
-                    raise
-                time.sleep(0.01)
-
-
-def _once(path: Path) -> sqlite3.Connection:
-    _look(path)
-    with contextlib.suppress(FileExistsError):  # SQLite gives its own files beside it the same permissions
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    db = _prepared(_connect(f"{path.as_uri()}?mode=rwc"))
-    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        db.close()
-        raise StoreError(f"the cache {path} lies where SQLite cannot keep a WAL: name a file on a local disk")
-    return db
-
-
-def _connect(name: str) -> sqlite3.Connection:
-    return sqlite3.connect(name, uri=True, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
-
-
-def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
-    """The connection, with the tables made where they are not there yet."""
-    try:
-        for pragma in PRAGMAS:
-            db.execute(f"PRAGMA {pragma}").fetchall()
-        db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-        db.execute("COMMIT")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _look(path: Path) -> None:
-    """Refuse what is damaged or not ours, from a connection that only reads."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(found.st_mode):
-        raise StoreError(_cannot(path, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file"))
-    if 0 < found.st_size < 512:  # SQLite's smallest page: it would take less for an empty file, and write there
-        raise StoreError(_foreign(path))
-    if found.st_size:
-        with contextlib.closing(_connect(f"{path.as_uri()}?mode=ro")) as db:
-            db.execute("BEGIN")  # one view of the file, whatever others do to it meanwhile
-            _examine(path, db)
-
-
-def _examine(path: Path, db: sqlite3.Connection) -> None:
-    application, version, page, pages, made = db.execute(
-        "SELECT * FROM pragma_application_id, pragma_user_version, pragma_page_size, pragma_page_count, "
-        "(SELECT count(*) FROM sqlite_master)"
-    ).fetchone()
-    if application == version == made == 0:
-        return  # another process is making it at this moment, or was killed while it did
-    if application != APPLICATION:
-        raise StoreError(_foreign(path))
-    if version != VERSION:
-        raise StoreError(f"the cache {path} has version {version}, and this thoughtgraph reads {VERSION}: {ELSEWHERE}")
-    wal = path.with_name(f"{path.name}-wal")
-    whole = path.stat().st_size >= page * pages or (wal.exists() and wal.stat().st_size)
-    if (said := db.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "pages are missing at its end") != "ok":
-        raise StoreError(_damaged(path, said))
-
-
-# -- what to say ---------------------------------------------------------------------------------------------------
-
-ELSEWHERE = "delete it, since a cache can be spared, or name another file with cache= or TG_CACHE"
-
-
-@contextlib.contextmanager
-def _speaking(path: str | os.PathLike[str] | None) -> Generator[None, None, None]:
-    """Errors in words that say what to do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise StoreError(_wrong(path, error)) from error
-    except (OSError, ValueError) as error:
-        raise StoreError(_cannot(path, error)) from error
-
-
-def _wrong(path: str | os.PathLike[str] | None, error: sqlite3.DatabaseError) -> str:
-    damaged = any(words in str(error) for words in ("malformed", "not a database", "does not read"))
-    return _damaged(path, error) if damaged else _cannot(path, error)
-
-
-def _cannot(path: str | os.PathLike[str] | None, error: object) -> str:
-    return (
-        f"the cache {path or 'in memory'} cannot be used ({error}): free space or permit writing there, "
-        "name another file with cache= or TG_CACHE, or go without with cache=False"
-    )
-
-
-def _damaged(path: str | os.PathLike[str] | None, error: object) -> str:
-    return f"the cache {path} is damaged ({error}): {ELSEWHERE}"
-
-
-def _foreign(path: Path) -> str:
-    return f"{path} is not a cache of thoughtgraph's: name another file with cache= or TG_CACHE"
+    return REPLIES.real(folder / "replies.db")
 
 
 # -- replies as JSON -----------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ class Calls:
         """From the cache what it holds; what somebody asks for at this moment is waited for, the rest is fetched."""
         while missing:
             place = {question.index(draw): draw for draw in missing}
-            with cache.claim(question.cache_key, list(place)) as claim:
+            with cache.claim(question.cache_key, list(place), question.origins) as claim:
                 self._found(question, {place[index]: reply for index, reply in claim.found.items()})
                 if claim.mine:
                     await self._fetch(question, [place[index] for index in claim.mine])

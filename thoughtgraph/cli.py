@@ -22,6 +22,7 @@ from rich.table import Table
 from thoughtgraph import options
 from thoughtgraph.api import Interrupted, Update, estimate, resume, solve
 from thoughtgraph.cli_compare import Counted, described, problems
+from thoughtgraph.cli_knowledge import knowing
 from thoughtgraph.cli_learning import learning
 from thoughtgraph.comparing import compare
 from thoughtgraph.comparison import plottable
@@ -32,7 +33,7 @@ from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
 from thoughtgraph.tasks import NAMES, build
 from thoughtgraph.terminal import aside, budget_of, heard, line, own_store, paying, refuse, show, where_of, write
-from thoughtgraph.trace import Event, Noted, Record, Started, Stopped, graph_of, ledger_of, shown_to
+from thoughtgraph.trace import Event, Forgotten, Noted, Record, Started, Stopped, graph_of, ledger_of, shown_to
 from thoughtgraph.version import __version__
 
 app = typer.Typer(
@@ -262,6 +263,7 @@ def doctor_command(
 
 
 app.add_typer(learning)
+app.add_typer(knowing)
 
 
 @app.callback(invoke_without_command=True)
@@ -350,6 +352,7 @@ def _list(runs: list[tuple[str, tuple[Event, Event]]], as_json: bool) -> None:
 def _row(run: str, first: Event, last: Event) -> dict[str, Any]:
     task, created = (first.task, first.created) if isinstance(first, Started) else (None, None)
     reason, answer = (last.reason, last.answer) if isinstance(last, Stopped) else (None, None)
+    reason = "forgotten" if isinstance(last, Forgotten) else reason
     return {"run": run, "task": task, "created": created, "reason": reason, "answer": answer}
 
 
@@ -362,10 +365,13 @@ def _show(run: str, events: list[Event], records: list[Record], most: int, as_js
         went = {model: [passage.id or passage.document for passage in passages] for model, passages in told.items()}
         write(line({**row, "ledger": spent, "shown": went, "graph": graph.to_json()}))
         return
-    stopped = last if isinstance(last, Stopped) else None
+    gone = isinstance(last, Forgotten)
+    stopped = next((event for event in reversed(events) if isinstance(event, Stopped)), None) if gone else last
+    stopped = stopped if isinstance(stopped, Stopped) else None
     named = stopped.thought if stopped else None
     thought = graph[named] if named and named in graph else None
     reason = stopped.reason if stopped else f"{OPEN}: if nobody works on it, resume it"
+    reason = "forgotten: what rested on a document was taken out of it" if gone else reason
     ended = whole(f"run {run}: {reason}, {len(graph)} thoughts, {len(events)} events")
     answer = [] if stopped is None or stopped.answer is None else [inert(answer_text(stopped.answer), 500)]
     said = [*shown(told), *map(noted, notes), *([books(ledger)] if ledger else [])]

@@ -21,10 +21,10 @@ from rich.text import Text
 
 from thoughtgraph.api import as_model
 from thoughtgraph.budget import Usage
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable
 from thoughtgraph.model import Capabilities, Completion, Model, Price, Request, Schema, capabilities, endpoint
 from thoughtgraph.models import tables
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.lacking import Lacking
 from thoughtgraph.prompt import Prompt
 from thoughtgraph.render import whole

@@ -36,6 +36,8 @@ NAMES: Mapping[str, str] = {
     "mctsr": "MCTSr",
     "rstar": "RStar",
     "got": "GoT",
+    "rag": "Rag",
+    "ircot": "IRCoT",
     "ratp": "RATP",
     "commit": "Commit",
     "auto": "Auto",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.prompt import visible
 from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class ThoughtGraph:
 
     def _label(self, thought: Thought) -> str:
         value = self.value(thought)
-        words = " ".join(thought.text.split())[:60] or thought.id
+        words = " ".join(visible(thought.text[:2000]).split())[:60] or thought.id
         return words if value is None else f"{words} ({value:.3g})"
 
 

@@ -17,6 +17,7 @@ from rich.tree import Tree
 
 from thoughtgraph.api import Update
 from thoughtgraph.budget import Usage
+from thoughtgraph.forgetting import TOMBSTONE, forgotten
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.result import Result
 from thoughtgraph.thought import Json, Passage, Thought, as_text
@@ -76,7 +77,7 @@ def _worth(graph: ThoughtGraph, thought: Thought) -> float:
 
 def _label(graph: ThoughtGraph, thought: Thought, chosen: bool) -> Text:
     value = graph.value(thought)
-    label = inert(thought.text or "the problem", 72)
+    label = Text("forgotten", "dim") if forgotten(thought) else inert(thought.text or "the problem", 72)
     label.append("" if value is None else f"  {value:.3g}", style="cyan")
     if chosen:
         label.stylize("bold green")
@@ -147,6 +148,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
 
 def answer_text(answer: Json) -> str:
     """An answer for standard output: its words, or its JSON."""
+    if answer == TOMBSTONE:
+        return "forgotten"
     return answer if isinstance(answer, str) else as_text(answer) or json.dumps(answer)
 
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
+import re
 import sqlite3
-import stat
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from thoughtgraph.database import Kind
 from thoughtgraph.errors import InUse, StoreError
 from thoughtgraph.model import Reply
 from thoughtgraph.thought import Thought, clean
-from thoughtgraph.trace import Event, Expanded, Record, Settled, Started, adapter
+from thoughtgraph.trace import Event, Expanded, Forgotten, Record, Sent, Settled, Started, adapter
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 Held: TypeAlias = "dict[str, BaseFileLock]"
 
-VERSION = 1
-"""The schema's version, in the file's `user_version`. A file of another version is refused, never guessed at."""
+Rewritten: TypeAlias = Mapping[str, tuple[Sequence[Event], Sequence[Record]]]
+"""What runs are to hold from now on, by their ids."""
 
-APPLICATION = 0x74686774
-"""The file's `application_id`: "thgt"."""
-
-PATIENCE = 30.0
-"""Seconds to wait for others who are writing."""
+HASH = re.compile("[0-9a-f]{32}")
+"""What stands for a text that is kept aside."""
 
 LONG = 200
 """Texts of more characters than this are stored once, by hash."""
@@ -48,27 +43,46 @@ WHERE = {
         "SELECT coalesce(max(seq) + 1, 0) FROM events WHERE run = ?",
         "INSERT INTO events VALUES (?, ?, ?)",
         "SELECT body FROM events WHERE run = ? ORDER BY seq",
+        "DELETE FROM events WHERE run = ?",
     ),
     "calls": (
         "SELECT coalesce(max(seq) + 1, 0) FROM calls WHERE run = ?",
         "INSERT INTO calls VALUES (?, ?, ?)",
         "SELECT body FROM calls WHERE run = ? ORDER BY seq",
+        "DELETE FROM calls WHERE run = ?",
     ),
 }
-"""How to find the next place in a table, to add a row, to read a run's rows."""
+"""How to find the next place in a table, to add a row, to read a run's rows, to delete them."""
+
+NAMING = "SELECT run FROM events WHERE instr(body, :text) UNION SELECT run FROM calls WHERE instr(body, :text)"
+BODIES = "SELECT body FROM events UNION ALL SELECT body FROM calls"
 
 SCHEMA = """
 CREATE TABLE events (run TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
 CREATE TABLE calls (run TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (run, seq)) WITHOUT ROWID;
-CREATE TABLE texts (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE texts (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
 """
+
+RUNS = Kind(
+    name="store",
+    application=0x74686774,  # "thgt"
+    version=1,
+    schema=SCHEMA,
+    pragmas=("journal_mode = WAL", "secure_delete = ON"),  # only forgetting deletes
+    free=(
+        "free space or permit writing there, name another file with store= (--store), or keep runs in memory with "
+        "store=None (--no-store)"
+    ),
+    spare="restore it from a copy",
+    other="name another file with store=",
+)
 
 
 class Store(Protocol):
     """Append-only runs. What was flushed is there after a kill; one owner a run, many runs and processes a store."""
 
     def claim(self, run: str) -> None:
-        """Become the run's one owner; `StoreError` if somebody else is."""
+        """Become the run's one owner; `StoreError` if somebody else is, or if something of it was forgotten."""
         ...
 
     def release(self, run: str) -> None:
@@ -124,10 +138,12 @@ class MemoryStore:
         self._texts = dict[str, str]()
         self._owned = set[str]()
 
-    def claim(self, run: str) -> None:
-        """Become the run's one owner."""
+    def claim(self, run: str, *, forgotten: bool = False) -> None:
+        """Become the run's one owner; with `forgotten`, of one too that cannot be gone on with."""
         if run in self._owned:
             raise InUse(_owned(run, "memory"))
+        if not forgotten and isinstance(self._events.get(run, [None])[-1], Forgotten):
+            raise StoreError(_lost(run, "memory"))
         self._owned.add(run)
 
     def release(self, run: str) -> None:
@@ -173,6 +189,22 @@ class MemoryStore:
         """The ids of all runs."""
         return list(self._events)
 
+    def naming(self, text: str) -> list[str]:
+        """The runs that may hold a text somewhere: here, all."""
+        return self.runs()
+
+    def rewrite(self, changed: Rewritten) -> None:
+        """Put other events and records in the place of what these runs have; prompts of theirs alone go."""
+        gone = {sent.prompt for run in changed for sent in self.records(run) if isinstance(sent, Sent)}
+        for run, (events, records) in changed.items():
+            self._events[run], self._records[run] = list(events), list(records)
+        left = {sent.prompt for records in self._records.values() for sent in records if isinstance(sent, Sent)}
+        for hash in gone - left:
+            self._texts.pop(hash, None)
+
+    def erase(self) -> None:
+        """Nothing to do: what is gone from memory is gone."""
+
 
 class SQLiteStore:
     """Runs in one SQLite file in WAL mode.
@@ -185,42 +217,54 @@ class SQLiteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str], synchronous: str = "NORMAL", *, read_only: bool = False) -> None:
-        self.path, self.read_only = Path(path), read_only
         if synchronous not in ("NORMAL", "FULL"):
             raise ValueError(f'synchronous is {synchronous!r}: expected "NORMAL" or "FULL"')
-        if self._size() or read_only:
-            self._look()
+        self.path, self.read_only = RUNS.real(path), read_only
         self._locks: Held = {}
         self._last = dict[tuple[str, str], int]()
-        self._kept = set[str]()
-        with self._speaking():
-            self._db = self._reader() if read_only else self._open(synchronous)
+        self._kept, self._version = set[str](), -1
+        with RUNS.speaking(self.path):
+            self._db = self._look() if read_only else RUNS.opened(self.path)
+            self._db.execute(f"PRAGMA synchronous = {synchronous}")
 
     def close(self) -> None:
         """Flush, and let go of the file and of every run."""
         for run in list(self._locks):
             self.release(run)
-        with self._speaking():
+        with RUNS.speaking(self.path):
             self.flush()
             self._db.close()
 
-    def claim(self, run: str) -> None:
-        """Become the run's one owner, by a lock on a file beside the store that a kill releases."""
+    def claim(self, run: str, *, forgotten: bool = False) -> None:
+        """Become the run's one owner, by a lock on a file beside the store that a kill releases.
+
+        With `forgotten`, of one too that cannot be gone on with, because something of it was forgotten.
+        """
         from filelock import FileLock, Timeout
 
         self._writable()
         folder = self.path.with_name(self.path.name + ".locks")
         lock = FileLock(folder / f"{digest(run)}.lock", blocking=False, is_singleton=False, thread_local=False)
-        try:
+        with RUNS.speaking(self.path):
             folder.mkdir(exist_ok=True)
-            lock.acquire()
-        except Timeout:
-            raise InUse(_owned(run, str(self.path))) from None
-        except OSError as error:
-            raise StoreError(self._cannot(error)) from error
+            try:
+                lock.acquire()
+            except Timeout:
+                raise InUse(_owned(run, str(self.path))) from None
         self._locks[run] = lock
         for table in WHERE:  # somebody else may have gone on with it since
             self._last.pop((table, run), None)
+        if not forgotten:
+            self._whole_still(run)
+
+    def _whole_still(self, run: str) -> None:
+        """Give up a run that something was forgotten of."""
+        try:
+            if any(isinstance(end, Forgotten) for end in self._read("events", run, ENDS, {"run": run})):
+                raise StoreError(_lost(run, str(self.path)))
+        except StoreError:
+            self.release(run)
+            raise
 
     def release(self, run: str) -> None:
         """Give the run up."""
@@ -241,16 +285,16 @@ class SQLiteStore:
         """Store a text once."""
         self._writable()
         hash = digest(text)
-        if hash not in self._kept:
-            with self._speaking():
-                self._begin()
+        with RUNS.speaking(self.path):
+            self._begin()
+            if hash not in self._kept:
                 self._db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", (hash, clean(text)))
-            self._kept.add(hash)
+        self._kept.add(hash)
         return hash
 
     def text(self, hash: str) -> str:
         """A text by its hash."""
-        with self._speaking():
+        with RUNS.speaking(self.path):
             row = self._db.execute("SELECT body FROM texts WHERE hash = ?", (hash,)).fetchone()
         if row is None:
             raise KeyError(hash)
@@ -259,7 +303,7 @@ class SQLiteStore:
     def flush(self) -> None:
         """Commit."""
         if self._db.in_transaction:
-            with self._speaking():
+            with RUNS.speaking(self.path):
                 self._db.commit()
 
     def events(self, run: str) -> list[Event]:
@@ -282,149 +326,97 @@ class SQLiteStore:
 
     def runs(self) -> list[str]:
         """The ids of all runs."""
-        with self._speaking():
+        with RUNS.speaking(self.path):
             rows = self._db.execute("SELECT run, body FROM events WHERE seq = 0").fetchall()
         return [run for _, run in sorted((json.loads(body).get("created", ""), run) for run, body in rows)]
 
+    # -- forgetting ----------------------------------------------------------------------------------------------
+
+    def naming(self, text: str) -> list[str]:
+        """The runs of which a row holds a text, as JSON spells it."""
+        with RUNS.speaking(self.path):
+            found = self._db.execute(NAMING, {"text": json.dumps(text, ensure_ascii=False)[1:-1]}).fetchall()
+        named = {run for (run,) in found}
+        return [run for run in self.runs() if run in named]
+
+    def rewrite(self, changed: Rewritten) -> None:
+        """Put other events and records in the place of what these runs have; texts of theirs alone go. All or nothing.
+
+        What was there may still stand in the file's free pages, until `erase`.
+        """
+        self._writable()
+        self.flush()
+        with RUNS.speaking(self.path):
+            self._begin()
+            try:
+                gone = [self._replace(run, events, records) for run, (events, records) in changed.items()]
+                self._drop(set[str]().union(*gone))
+                self._db.commit()
+            except BaseException:
+                self._db.rollback()
+                raise
+            finally:
+                self._kept.clear()
+                self._last.clear()
+
+    def erase(self) -> None:
+        """Leave nothing of what was deleted in any byte of the file, or beside it.
+
+        `StoreError` where another process keeps reading: then it is to be done again.
+        """
+        self._writable()
+        self.flush()
+        with RUNS.speaking(self.path):
+            RUNS.erase(self._db, self.path)
+
+    def _replace(self, run: str, events: Sequence[Event], records: Sequence[Record]) -> set[str]:
+        """Put these in the place of a run's rows; what may be the hashes of texts that they named."""
+        gone = set[str]()
+        for table, items in (("events", events), ("calls", records)):
+            _, _, read, delete = WHERE[table]
+            for (body,) in self._db.execute(read, (run,)):
+                gone.update(HASH.findall(body))
+            self._db.execute(delete, (run,))
+            self._last[table, run] = -1
+            for item in items:
+                (self.append if table == "events" else self.note)(run, cast("Any", item))
+        return gone
+
+    def _drop(self, texts: set[str]) -> None:
+        """Delete those of these texts that no row refers to."""
+        for (body,) in self._db.execute(BODIES) if texts else ():
+            texts.difference_update(HASH.findall(body))
+        self._db.executemany("DELETE FROM texts WHERE hash = ?", [(hash,) for hash in texts])
+
     # -- the file ------------------------------------------------------------------------------------------------
 
-    def _size(self) -> int:
-        """The file's size, 0 where there is none yet; `StoreError` if it cannot be a store."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            if self.read_only:
-                raise StoreError(f"there is no store {self.path}: name the file that the run was recorded in") from None
-            return 0
-        except (OSError, ValueError) as error:
-            raise StoreError(self._cannot(error)) from error
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(self._cannot("it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no plain file"))
-        if 0 < found.st_size < 512:  # SQLite's smallest page: it would take less for an empty file, and write there
-            raise StoreError(self._foreign())
-        return found.st_size
-
-    def _look(self) -> None:
-        """Refuse a file that is damaged or not ours, from a read-only connection."""
-        with self._speaking(), contextlib.closing(self._reader()) as db:
-            db.execute("BEGIN")  # one view of the file, whatever others do to it meanwhile
-            application = db.execute("PRAGMA application_id").fetchone()[0]
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            empty = application == version == 0 and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if empty and not self.read_only:
-                return  # another process is making it at this moment, or was killed while it did
-            if application == APPLICATION and version == VERSION:
-                self._sound(db)
-        if empty:
-            raise StoreError(f"{self.path} is empty: name the file that the run was recorded in")
-        if application != APPLICATION:
-            raise StoreError(self._foreign())
-        if version != VERSION:
-            raise StoreError(
-                f"{self.path} has schema version {version}, and this thoughtgraph reads version {VERSION}: "
-                "open it with the thoughtgraph that wrote it, or name another file with store="
-            )
-
-    def _sound(self, db: sqlite3.Connection) -> None:
-        """Whether every page is there and hangs together; the time is that of reading the file once."""
-        pages, size = db.execute("PRAGMA page_count").fetchone()[0], db.execute("PRAGMA page_size").fetchone()[0]
-        missing = self.path.stat().st_size < pages * size and not self._wal()
-        found = "pages are missing at its end" if missing else db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise StoreError(self._damaged(found))
-
-    def _reader(self) -> sqlite3.Connection:
-        """A connection that only reads.
-
-        Even that needs a working file beside a WAL database. Where none can be made (a disk that is read-only) and
-        nobody has left a WAL, all there is stands in the file itself, and nobody can change it: it is read as it is.
-        """
-        db = self._connect("mode=ro")
-        try:
-            db.execute("PRAGMA schema_version").fetchone()
-        except sqlite3.DatabaseError as error:
-            db.close()
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) or self._wal():
-                raise
-            return self._connect("mode=ro&immutable=1")
-        return db
-
-    def _wal(self) -> bool:
-        """Whether there is a WAL that holds something."""
-        wal = self.path.with_name(self.path.name + "-wal")
-        return wal.exists() and wal.stat().st_size > 0
-
-    def _connect(self, how: str) -> sqlite3.Connection:
-        name = self.path.absolute().as_uri()
-        return sqlite3.connect(
-            f"{name}?{how}", uri=True, timeout=PATIENCE, check_same_thread=False, isolation_level=None
-        )
-
-    def _open(self, synchronous: str) -> sqlite3.Connection:
-        """A connection that writes. Where two make the file at once, SQLite refuses one in place of letting it wait."""
-        latest = time.monotonic() + PATIENCE
-        while True:
-            db = self._connect("mode=rwc")
-            try:
-                self._prepare(db, synchronous)
-            except BaseException as error:
-                db.close()
-                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-                if code != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
-                    raise
-                time.sleep(0.01)
-            else:
-                return db
-
-    def _prepare(self, db: sqlite3.Connection, synchronous: str) -> None:
-        """WAL mode, and the tables where the file is new."""
-        if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-            raise StoreError(f"{self.path} lies where SQLite cannot keep a WAL: name a file on a local disk")
-        db.execute(f"PRAGMA synchronous = {synchronous}")
-        db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-            for statement in SCHEMA.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-        db.execute("COMMIT")
-
-    @contextlib.contextmanager
-    def _speaking(self) -> Generator[None, None, None]:
-        """SQLite's errors in words that say what to do."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            damaged = "malformed" in str(error) or "not a database" in str(error)
-            raise StoreError(self._damaged(error) if damaged else self._cannot(error)) from error
-
-    def _damaged(self, found: object) -> str:
-        return f"{self.path} is damaged ({found}): restore it from a copy, or name another file with store="
+    def _look(self) -> sqlite3.Connection:
+        """A connection that only reads, to a file that holds runs."""
+        if not RUNS.look(self.path):
+            found = f"{self.path} is empty" if self.path.exists() else f"there is no store {self.path}"
+            raise StoreError(f"{found}: name the file that the run was recorded in")
+        return RUNS.reader(self.path)
 
     def _writable(self) -> None:
         if self.read_only:
             raise StoreError(f"the store {self.path} is open read-only: open it without read_only to run or record")
 
-    def _foreign(self) -> str:
-        return f"{self.path} is not a file of thoughtgraph's runs: name another file with store="
-
-    def _cannot(self, error: object) -> str:
-        return (
-            f"the store {self.path} cannot be used ({error}): free space or permit writing there, "
-            "name another file with store= (--store), or keep runs in memory with store=None (--no-store)"
-        )
-
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        """A transaction. Where somebody else wrote since the last one, texts that were kept may be gone."""
         if not self._db.in_transaction:
             self._db.execute("BEGIN IMMEDIATE")
+            version = self._db.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._version:
+                self._version = version
+                self._kept.clear()
 
     def _add(self, table: str, run: str, body: str) -> None:
         self._writable()
-        place, add, _ = WHERE[table]
+        place, add, *_ = WHERE[table]
         seq = self._last.get((table, run), -2) + 1
-        with self._speaking():
+        with RUNS.speaking(self.path):
             self._begin()
             if seq < 0:
                 seq = self._db.execute(place, (run,)).fetchone()[0]
@@ -437,16 +429,16 @@ class SQLiteStore:
     def _read(self, table: str, run: str, query: str, named: Any) -> list[Any]:
         from pydantic import ValidationError
 
-        with self._speaking():
+        with RUNS.speaking(self.path):
             rows = self._db.execute(query, named).fetchall()
         read = adapter("event" if table == "events" else "record").validate_json
         try:
             return [self._lengthen(read(body)) for (body,) in rows]
         except ValidationError as error:
             found = f"run {run} holds a row that does not read: {error.errors()[0]['msg']}"
-            raise StoreError(self._damaged(found)) from error
+            raise RUNS.damaged(self.path, found) from error
         except KeyError as error:
-            raise StoreError(self._damaged(f"run {run} names a text that is gone: {error.args[0]}")) from error
+            raise RUNS.damaged(self.path, f"run {run} names a text that is gone: {error.args[0]}") from error
 
     def _shorten(self, item: Any) -> Any:
         """The same item with its long texts kept aside, by hash."""
@@ -510,6 +502,13 @@ def digest(text: str) -> str:
 
 def _owned(run: str, where: str) -> str:
     return f"run {run} in {where} has another owner at this moment: wait for it to end, or stop that process"
+
+
+def _lost(run: str, where: str) -> str:
+    return (
+        f"run {run} in {where} cannot be gone on with, for something that it rests on was forgotten: look at it with "
+        f"`thoughtgraph show {run}`, or begin another run"
+    )
 
 
 def _unknown(run: str, where: str, runs: Sequence[str]) -> str:

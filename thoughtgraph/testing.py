@@ -40,7 +40,7 @@ from thoughtgraph.state import State
 from thoughtgraph.store import MemoryStore, Store
 from thoughtgraph.task import Task
 from thoughtgraph.thought import ROOT, Draft, Json, Passage, Score, Thought
-from thoughtgraph.trace import Acted, Begun, Event, Expanded, Record, Scored, Sent, Settled, Started, Stopped
+from thoughtgraph.trace import Acted, Begun, Event, Expanded, Forgotten, Record, Scored, Sent, Settled, Started, Stopped
 from thoughtgraph.verbs import ALL, Policy, Search
 
 T = TypeVar("T")
@@ -882,7 +882,7 @@ class StoreContract:
         store = self.reopen(store, tmp_path) or store
         store.append("a", _events()[-1])
         store.flush()
-        assert [event.kind for event in store.events("a")] == ["started", "stopped"]
+        assert [event.kind for event in store.events("a")] == ["started", "forgotten"]
         shut(store)
 
     def test_a_run_that_is_not_there_is_an_error_that_names_it(self, tmp_path: Path) -> None:
@@ -941,6 +941,7 @@ def _events() -> list[Event]:
         Expanded("0.1", "step", ("t",), 2, (), (), error="RuntimeError: no", partial=True, orphan=True, at=0.75),
         Scored("0.2", "value", ("t", "u"), (score, Score(None, status="abstained")), {"empty": 1}, ("q",), at=1.0),
         Stopped("answered", "t", {"answer": [1, None]}, usage, "no", 2.0),
+        Forgotten("digest", ("t",), "2026-01-01", 3.0),
     ]
 
 

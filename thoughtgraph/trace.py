@@ -125,7 +125,22 @@ class Noted:
     kind: Literal["noted"] = "noted"
 
 
-Event: TypeAlias = Started | Expanded | Scored | Resumed | Noted | Stopped
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """All that rested on a document was taken out of the run, for good: it can be shown, and never gone on with.
+
+    `document` is a digest, for a name may be private too (`forgetting.named`); `thoughts` are the ids of those whose
+    content is gone; `created` is the date.
+    """
+
+    document: str
+    thoughts: tuple[str, ...]
+    created: str
+    at: float = 0.0
+    kind: Literal["forgotten"] = "forgotten"
+
+
+Event: TypeAlias = Started | Expanded | Scored | Resumed | Noted | Stopped | Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +250,10 @@ def fold(graph: ThoughtGraph, event: Event) -> None:
             else:
                 graph.link(event.parents, id, event.origins)
     elif isinstance(event, Scored):
+        judged = (origin for id in event.thoughts for origin in graph.origins(graph[id]))
+        told = (*event.origins, *judged)  # a remark may tell of all that were judged together, whoever made it
         for id, score in zip(event.thoughts, event.scores, strict=True):
-            graph.judge(id, score, event.origins if score.feedback else ())
+            graph.judge(id, score, told if score.feedback else ())
 
 
 def standing(events: Iterable[Event]) -> list[Event]:

@@ -153,7 +153,7 @@ def test_what_is_judged_cannot_step_out_of_its_place():
         assert prompter
         prompt = prompter("?", (), [sly], [()]).text
         assert prompt.count("<thoughts>") == prompt.count("</thoughts>") == 1
-        assert prompt.index("say 5.\n<\u200b / THOUGHTS >") < prompt.index("</thoughts>")
+        assert prompt.index("say 5.\n&lt; / THOUGHTS >") < prompt.index("</thoughts>")
 
 
 # -- in a run ------------------------------------------------------------------------------------------------------

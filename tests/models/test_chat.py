@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.model import Reply, Request, Schema
 from thoughtgraph.models.chat import answered, asked, sent
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Image, Message
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from loopback import Loopback, Raw, Status
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported
 from thoughtgraph.model import Capabilities, Completion, Model, Price, Reply, Request
 from thoughtgraph.models import Compatible
 from thoughtgraph.models.chat import answered
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.status import refused, retry_after
 from thoughtgraph.prompt import Message
 from thoughtgraph.testing import ModelContract

@@ -7,10 +7,10 @@ import json
 import pytest
 from loopback import Loopback, Raw
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import Unavailable, Unsupported
 from thoughtgraph.model import Completion, Reply, Request, Schema
 from thoughtgraph.models import OpenAI
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.responses import answered
 from thoughtgraph.prompt import Image, Message
 

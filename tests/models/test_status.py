@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported
 from thoughtgraph.model import Completion, Reply
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.status import other_limit, refused, unanswered
 from thoughtgraph.models.waits import retry_after, seconds, wish
 

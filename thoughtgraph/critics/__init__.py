@@ -2,6 +2,7 @@
 
 from thoughtgraph.critics.agreement import Agreement
 from thoughtgraph.critics.expected import Expected
+from thoughtgraph.critics.grounded import Grounded
 from thoughtgraph.critics.jury import Jury
 from thoughtgraph.critics.pairwise import Pairwise
 from thoughtgraph.critics.reward import RewardModel, by_paragraph, by_thought
@@ -15,7 +16,7 @@ from thoughtgraph.critics.value import Value
 from thoughtgraph.critics.vote import Vote
 
 __all__ = [
-    "FAMILIES", "Agreement", "Criterion", "Expected", "Family", "Jury", "LocalReward", "Pairwise", "Reliability",
-    "RewardModel", "Rubric", "ServedReward", "Value", "Vote", "aggregated", "by_paragraph", "by_thought",
+    "FAMILIES", "Agreement", "Criterion", "Expected", "Family", "Grounded", "Jury", "LocalReward", "Pairwise",
+    "Reliability", "RewardModel", "Rubric", "ServedReward", "Value", "Vote", "aggregated", "by_paragraph", "by_thought",
     "reliability", "rewards", "trl",
 ]  # fmt: skip

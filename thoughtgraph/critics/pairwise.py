@@ -16,7 +16,7 @@ from thoughtgraph.critics.duels import Duel, Pair, Share, conduct, longer, tourn
 from thoughtgraph.critics.vote import told
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, quote
+from thoughtgraph.prompt import Prompt, Prompter, quote, visible
 from thoughtgraph.replies import shortened
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Json, Passage, Score, Thought
@@ -234,4 +234,4 @@ def duel(x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], score
 
 
 def _defused(text: str) -> str:
-    return re.sub(r"<(?=\s*/?\s*(?:first|second))", "<\u200b", text, flags=re.IGNORECASE)
+    return re.sub(r"<(?=\s*/?\s*(?:first|second))", "&lt;", visible(text), flags=re.IGNORECASE)

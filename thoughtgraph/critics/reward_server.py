@@ -11,15 +11,16 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from thoughtgraph.critics import reward_wire as wire
-from thoughtgraph.critics.reward_client import Client, address
 from thoughtgraph.critics.reward_formats import Row, Tokens, TooLong, Turn, Verdict, Vocabulary
 from thoughtgraph.critics.reward_models import Family
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import at_least
+from thoughtgraph.posting import Post
 from thoughtgraph.retry import Retry
 from thoughtgraph.thought import Json
 
 
-class Post(Protocol):
+class Poster(Protocol):
     """A client: one request to a path behind the server's root, and the JSON of its reply."""
 
     def __call__(self, path: str, body: Mapping[str, Json]) -> Awaitable[Json]:
@@ -27,15 +28,20 @@ class Post(Protocol):
         ...
 
 
+HINT = "Classifiers are served by `vllm serve MODEL --runner pooling`, Math-Shepherd and RLHFlow by `vllm serve MODEL`"
+"""What may be wrong where a server does not know an address."""
+
+
 @dataclass(frozen=True)
 class ServedReward:
     """The reward model `model` of the server at `base_url` (http://localhost:8000/v1).
 
-    The key is read from the environment variable `key_env`; an http server needs none. Text becomes ids by the server's
-    own tokenizer (vLLM has an address for that), so nothing is installed here; for another server name a `tokenizer`:
-    `LocalReward(folder)` is one. `bos` is the first token's id where the server's tokenizer puts none. `limit` is how
-    many tokens the model reads, where that is less than the server says. A request that fails in a way that another may
-    not is sent again, as `retry` says. `post` is a client to use in the place of this file's own.
+    The key is read from the environment variable `key_env`, or the file that `{key_env}_FILE` names; an http server
+    needs none. Text becomes ids by the server's own tokenizer (vLLM has an address for that), so nothing is installed
+    here; for another server name a `tokenizer`: `LocalReward(folder)` is one. `bos` is the first token's id where the
+    server's tokenizer puts none. `limit` is how many tokens the model reads, where that is less than the server says. A
+    request that fails in a way that another may not is sent again, as `retry` says. `post` is a client to use in the
+    place of thoughtgraph's own.
     """
 
     model: str
@@ -46,25 +52,25 @@ class ServedReward:
     limit: int | None = None
     timeout: float = field(default=120.0, repr=False)
     retry: Retry = field(default_factory=Retry, repr=False)
-    post: Post | None = field(default=None, repr=False)
+    post: Poster | None = field(default=None, repr=False)
     _known: list[Vocabulary] = field(default_factory=list[Vocabulary], init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         at_least(1, limit=self.limit)
         at_least(0, timeout=self.timeout)
         if self.post is None:
-            client = Client(address(self.base_url), self.key_env, self.timeout, self.retry)
-            object.__setattr__(self, "post", client)
+            server = Endpoint(self.model, self.base_url, self.key_env).below("/v1")
+            object.__setattr__(self, "post", Post(server, self.timeout, self.retry, HINT))
 
     async def __aenter__(self) -> Self:
         """Open connections."""
-        if isinstance(self.post, Client):
+        if isinstance(self.post, Post):
             await self.post.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close them, after the last one who judges."""
-        if isinstance(self.post, Client):
+        if isinstance(self.post, Post):
             await self.post.__aexit__()
 
     @property

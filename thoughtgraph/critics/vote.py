@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 from thoughtgraph.errors import Unparsable, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, quote
+from thoughtgraph.prompt import Prompt, Prompter, quote, visible
 from thoughtgraph.replies import as_data, lines, spoken
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Passage, Score, Thought, as_passage
@@ -131,4 +131,4 @@ def compare(
 
 
 def _defused(text: str) -> str:
-    return re.sub(r"<(?=\s*/?\s*choice)", "<\u200b", text, flags=re.IGNORECASE)
+    return re.sub(r"<(?=\s*/?\s*choice)", "&lt;", visible(text), flags=re.IGNORECASE)

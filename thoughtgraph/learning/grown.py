@@ -13,8 +13,8 @@ from thoughtgraph.learning.rows import Response
 from thoughtgraph.marks import mark
 from thoughtgraph.store import Store
 from thoughtgraph.task import Task
-from thoughtgraph.thought import Json, Thought, as_passage
-from thoughtgraph.trace import Expanded, Started, graph_of, standing
+from thoughtgraph.thought import Json, Passage, Thought, as_passage
+from thoughtgraph.trace import Expanded, Forgotten, Started, graph_of, standing
 
 Grade: TypeAlias = Callable[[Json], bool | float | None]
 """From what an answer claims to how right it is, in [0, 1]; None where nobody can tell."""
@@ -131,6 +131,11 @@ class Grown:
         known = {name: value for name, value in said.items() if value is not None}
         return {**known, "prior": thought.prior, "depth": float(thought.depth)}
 
+    def origins(self, *thoughts: Thought) -> tuple[Passage, ...]:
+        """The knowledge that went into thoughts, as passages without their text: the task's own, and the graph's."""
+        given = [origin for passage in self.task.passages if (origin := passage.origin)]
+        return tuple(dict.fromkeys([*given, *(one for thought in thoughts for one in self.graph.origins(thought))]))
+
     def maker(self, thought: Thought) -> str:
         """Who made a thought, as the run recorded it; of a place in an answer, who wrote the answer."""
         if thought.action == CUT and len(thought.parents) > 1:
@@ -146,8 +151,10 @@ class Grown:
 
 
 def grown(store: Store, run: str, task: Task, grade: Grade | None = None, *, bar: float = 1.0) -> Grown:
-    """A run of `task` as it stands in a store; `TaskError` where it is another task's, or nobody can grade it."""
+    """A run of `task` as it stands in a store; `TaskError` where it is another's, forgotten, or nobody can grade it."""
     events = standing(store.events(run))
+    if any(isinstance(event, Forgotten) for event in events):
+        raise TaskError(f"something that run {run} rests on was forgotten: nothing is learned from what is left of it")
     started = next((event for event in events if isinstance(event, Started)), None)
     if started is None or started.x != task.x or started.root.content != task.start:
         raise TaskError(

@@ -12,12 +12,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.learning.grown import CUT, Grade, Grown, grown
-from thoughtgraph.learning.rows import AnyRow, Outcome, Preference, StepTrace
+from thoughtgraph.learning.rows import AnyRow, Outcome, Preference, StepTrace, spelt
 from thoughtgraph.state import State
 from thoughtgraph.store import SQLiteStore, Store
 from thoughtgraph.task import Claim, Task
 from thoughtgraph.thought import Ito, Score, Thought
-from thoughtgraph.trace import Started
+from thoughtgraph.trace import Forgotten, Started
 
 Counts: TypeAlias = tuple[int, int]
 """Successes and trials."""
@@ -46,7 +46,9 @@ def rows_of(
 
     `evaluate` makes of a task what grades its answers; where there is none the task's goal does. It was never in the
     search, and learns of its answers only here. `labels` are the kinds of rows wanted, `rollout` and `bar` as in
-    `steps` and `grown`. `TaskError` where a run in `runs` searched none of the tasks, or nobody can grade it.
+    `steps` and `grown`. A row has the labels of the private knowledge that went into it, and may be trained on only
+    where all of them allow it. Runs of which something was forgotten give no rows. `TaskError` where a run in `runs` is
+    such a one, or searched none of the tasks, or nobody can grade it.
     """
     if isinstance(store, str | os.PathLike):
         with closing(SQLiteStore(store, read_only=True)) as kept:
@@ -69,7 +71,9 @@ def rows_of(
 def _searched(store: Store, tasks: Iterable[Task], runs: Iterable[str] | None) -> Iterator[tuple[str, Task]]:
     known = {(task.name, task.x): task for task in tasks}
     for run in store.runs() if runs is None else runs:
-        started = store.ends(run)[0]
+        started, ended = store.ends(run)
+        if runs is None and isinstance(ended, Forgotten):
+            continue
         task = known.get((started.task, started.x)) if isinstance(started, Started) else None
         if task is not None:
             yield run, task
@@ -91,15 +95,17 @@ def outcomes(tree: Grown) -> list[Outcome]:
     """
     graded = [(thought, tree.value(thought)) for thought in tree.graph.finals]
     return [
-        Outcome(**_row(tree), response=tree.response(thought), value=value, grader=tree.grader)
+        Outcome(**_row(tree, thought), response=tree.response(thought), value=value, grader=tree.grader)
         for thought, value in graded
         if value is not None
     ]
 
 
-def _row(tree: Grown) -> dict[str, Any]:
-    """What all rows of a run have in common."""
-    return {"question": tree.started.x, "problem": tree.task.problem, "run": tree.run}
+def _row(tree: Grown, *thoughts: Thought) -> dict[str, Any]:
+    """What all rows of a run have in common, and what may be done with one of these thoughts."""
+    labels = [origin.labels for origin in tree.origins(*thoughts) if origin.labels]
+    allowed = {"labels": tuple(sorted(set(map(spelt, labels)))), "train": all(label.train for label in labels)}
+    return {"question": tree.started.x, "problem": tree.task.problem, "run": tree.run, **allowed}
 
 
 # -- process labels --------------------------------------------------------------------------------------------------
@@ -159,7 +165,7 @@ def _traced(tree: Grown, end: Thought, counts: Sequence[Counts], error: int | No
     policy = tree.started.marks.get("policy", "")
     response = tree.response(end)
     completer = f"{who} | {policy}"
-    return StepTrace(**_row(tree), response=response, counts=tuple(counts), first_error=error, completer=completer)
+    return StepTrace(**_row(tree, end), response=response, counts=tuple(counts), first_error=error, completer=completer)
 
 
 def _with_ends(tree: Grown, counts: Mapping[str, Counts]) -> dict[str, Counts]:
@@ -230,7 +236,7 @@ def siblings(
 def _preferred(tree: Grown, better: Thought, worse: Thought, margin: float, by: str) -> Preference:
     judge = f"critic {by}" if by else f"rollouts, {tree.grader}"
     chosen, rejected = tree.response(better), tree.response(worse)
-    return Preference(**_row(tree), chosen=chosen, rejected=rejected, margin=margin, judge=judge)
+    return Preference(**_row(tree, better, worse), chosen=chosen, rejected=rejected, margin=margin, judge=judge)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
 from math import isfinite
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from thoughtgraph.errors import TaskError
+from thoughtgraph.labels import Labels
 from thoughtgraph.learning.writing import write_whole
 from thoughtgraph.thought import Json, as_json
 
@@ -87,7 +88,8 @@ class Row:
     `id` is the key that splits go by, the question's own digest if nobody gives another: rows of one question never
     stand on both sides of a split. `problem` is the task's problem as JSON, where it says more than `question`.
     `run` is the run that the responses' thoughts belong to. `labels` are those of the private knowledge that went into
-    it; a row with `train=False` may be shown, and never trained on or exported.
+    it, as `spelt` writes them, or words of your own; a row with `train=False` may be shown to whoever they allow
+    (`sendable`), and never trained on or exported.
     """
 
     question: str
@@ -246,6 +248,25 @@ def _adapter() -> TypeAdapter[Any]:
 
 
 # -- what rows have in common ----------------------------------------------------------------------------------------
+
+
+def spelt(labels: Labels) -> str:
+    """Labels of private knowledge as a text, the same for the same."""
+    return json.dumps(asdict(labels), ensure_ascii=False, sort_keys=True)
+
+
+def sendable(row: Row, model: str) -> bool:
+    """Whether the model of this name may be shown a row, by the labels of all that went into it."""
+    return all(labels.sendable(model) for labels in map(_labels, row.labels) if labels)
+
+
+def _labels(text: str) -> Labels | None:
+    """Labels that were spelt; None for somebody's own words."""
+    try:
+        told: Any = json.loads(text)
+        return Labels(told["readers"], told["models"], told["train"] is True)
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def by_question(rows: Iterable[R]) -> dict[str, list[R]]:

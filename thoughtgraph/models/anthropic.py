@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, TypeAdapter
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unavailable, Unsupported, at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Reply, Request, Schema
 from thoughtgraph.models import status, tables
 from thoughtgraph.models.chat import Tokens, parsed, whole
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.lacking import refuse
-from thoughtgraph.models.perloop import PerLoop
 from thoughtgraph.models.settings import defaults
 from thoughtgraph.models.strict import form
+from thoughtgraph.perloop import PerLoop
 from thoughtgraph.prompt import Image, Message
 
 if TYPE_CHECKING:

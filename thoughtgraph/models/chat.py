@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import Unavailable
 from thoughtgraph.model import ALTERNATIVES, Completion, Logprobs, Reply, Request
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Message
 

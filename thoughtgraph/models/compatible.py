@@ -14,13 +14,13 @@ from typing import Literal, TypeAlias
 import aiohttp
 from yarl import URL
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import Unavailable, at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Request
 from thoughtgraph.models import status
 from thoughtgraph.models.chat import answered, asked, sent
-from thoughtgraph.models.endpoint import Endpoint
-from thoughtgraph.models.perloop import PerLoop
 from thoughtgraph.models.settings import defaults
+from thoughtgraph.perloop import PerLoop
 
 Limit: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 """What a server calls the bound of a reply."""

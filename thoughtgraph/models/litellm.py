@@ -19,13 +19,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mappi
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, cast
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Request
 from thoughtgraph.models import status, tables
 from thoughtgraph.models.chat import answered, asked, sent, share
-from thoughtgraph.models.endpoint import Endpoint
-from thoughtgraph.models.perloop import PerLoop
 from thoughtgraph.models.settings import defaults
+from thoughtgraph.perloop import PerLoop
 
 _Ask: TypeAlias = Callable[..., Any]
 

@@ -12,13 +12,13 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import at_least
 from thoughtgraph.model import Capabilities, Completion, Price, Request
 from thoughtgraph.models import chat, responses, status
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.lacking import refuse
-from thoughtgraph.models.perloop import PerLoop
 from thoughtgraph.models.settings import defaults
+from thoughtgraph.perloop import PerLoop
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import Unavailable
 from thoughtgraph.model import ALTERNATIVES, Completion, Reply, Request
 from thoughtgraph.models.chat import Tokens, alternatives, logprobs, parsed, share, whole
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.strict import form
 from thoughtgraph.prompt import Message
 

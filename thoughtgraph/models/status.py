@@ -8,9 +8,9 @@ import socket
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
+from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, Unauthorized, Unavailable, Unsupported
 from thoughtgraph.model import Completion, Reply
-from thoughtgraph.models.endpoint import Endpoint
 from thoughtgraph.models.waits import retry_after, wish
 
 _TOO_LONG = re.compile(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+
+from thoughtgraph import posting
+from thoughtgraph.posting import number
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+"
@@ -19,11 +19,7 @@ def retry_after(headers: Mapping[str, str], *, rates: bool = False) -> float | N
 
     With `rates`, where there is neither, the time at which the exhausted rate limit (of requests, of tokens) is reset.
     """
-    if (wait := _number(headers.get("retry-after-ms"))) is not None:
-        return wait / 1000
-    text = headers.get("retry-after")
-    wait = _number(text)
-    wait = _until(text) if wait is None else wait
+    wait = posting.retry_after(headers)
     return _reset(headers) if wait is None and rates else wait
 
 
@@ -36,7 +32,7 @@ def wish(raw: bytes) -> float | None:
 def seconds(span: str | None) -> float | None:
     """A span of time such as "1s", "6m0s", "20ms", "1h2m3.5s", or a plain number of seconds."""
     if span is None or not re.fullmatch(_SPAN, span):
-        return _number(span)
+        return number(span)
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)(ms|[smhd])", span))
 
 
@@ -46,18 +42,3 @@ def _reset(headers: Mapping[str, str]) -> float | None:
     waits = {limit: span for limit, span in spans.items() if span is not None}
     spent = [waits[limit] for limit in waits if headers.get(f"x-ratelimit-remaining-{limit}") == "0"]
     return max(spent) if spent else min(waits.values(), default=None)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return max(0.0, number) if math.isfinite(number) else None
-
-
-def _until(text: str | None) -> float | None:
-    try:
-        return max(0.0, parsedate_to_datetime(text or "").timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

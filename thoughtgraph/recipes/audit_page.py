@@ -1,7 +1,7 @@
 """The report of an audit as one page of HTML: no script, no network, nothing in it but figures and text.
 
-Names of critics, generators and slices come from files and models: each is escaped, and a policy in the page forbids
-whatever could be run or fetched.
+Names of critics, generators and slices come from files and models: each is escaped, with no character in it that is not
+seen or turns the text round, and a policy in the page forbids whatever could be run or fetched.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, TypeAlias
 
+from thoughtgraph.prompt import visible
 from thoughtgraph.recipes.audit_figures import (
     BEST,
     FIRST,
@@ -172,7 +173,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _text(value: object) -> str:
-    return escape(str(value))
+    return escape(visible(str(value)))
 
 
 def _short(said: Interval | None) -> str:

@@ -13,6 +13,7 @@ from thoughtgraph.search.direct import Direct
 from thoughtgraph.search.dvts import DVTS
 from thoughtgraph.search.got import GoT
 from thoughtgraph.search.halving import SequentialHalving
+from thoughtgraph.search.ircot import IRCoT
 from thoughtgraph.search.labelled import Labelled
 from thoughtgraph.search.lats import LATS
 from thoughtgraph.search.lookahead import Lookahead
@@ -22,6 +23,7 @@ from thoughtgraph.search.monte_carlo import MonteCarlo
 from thoughtgraph.search.omega import Omega
 from thoughtgraph.search.particle_filter import ParticleFilter
 from thoughtgraph.search.particle_gibbs import ParticleGibbs
+from thoughtgraph.search.rag import Rag
 from thoughtgraph.search.ratp import RATP
 from thoughtgraph.search.rstar import RStar
 from thoughtgraph.search.self_consistency import SelfConsistency
@@ -30,6 +32,6 @@ from thoughtgraph.search.usc import USC
 
 __all__ = [
     "ABMCTS", "ABMCTSM", "DFS", "DVTS", "LATS", "MCTS", "RATP", "USC", "Auto", "Beam", "BestFirst", "BestOfN", "CoT",
-    "Commit", "Direct", "GoT", "Labelled", "Lookahead", "MCTSr", "MonteCarlo", "Omega", "ParticleFilter",
-    "ParticleGibbs", "RStar", "SelfConsistency", "SequentialHalving", "ToT",
+    "Commit", "Direct", "GoT", "IRCoT", "Labelled", "Lookahead", "MCTSr", "MonteCarlo", "Omega", "ParticleFilter",
+    "ParticleGibbs", "RStar", "Rag", "SelfConsistency", "SequentialHalving", "ToT",
 ]  # fmt: skip

@@ -14,13 +14,16 @@ from thoughtgraph.tasks.fallible import Fallible
 from thoughtgraph.tasks.game24 import game24
 from thoughtgraph.tasks.intersection import intersection
 from thoughtgraph.tasks.keywords import keywords
+from thoughtgraph.tasks.open_book import UNKNOWN, citations, open_book
 from thoughtgraph.tasks.prontoqa import prontoqa
 from thoughtgraph.tasks.question import question
 from thoughtgraph.tasks.sorting import sorting
+from thoughtgraph.tasks.world_reader import world_reader
+from thoughtgraph.tasks.worlds import world
 
 __all__ = [
-    "NAMES", "Fallible", "acting", "blocksworld", "build", "evaluator", "game24", "intersection", "keywords",
-    "prontoqa", "question", "sorting",
+    "NAMES", "UNKNOWN", "Fallible", "acting", "blocksworld", "build", "citations", "evaluator", "game24",
+    "intersection", "keywords", "open_book", "prontoqa", "question", "sorting", "world", "world_reader",
 ]  # fmt: skip
 
 _MAKERS: Mapping[str, Callable[..., Task]] = {
@@ -38,6 +41,11 @@ NAMES = tuple(_MAKERS)
 
 def build(name: str, problem: str, local: bool = True) -> Task:
     """The task `name` for `problem`, with its local generators, or speaking to a model if not `local`."""
+    if name == "open_book":  # a run's file may come from anybody, and must not name the knowledge that is read
+        raise TaskError(
+            "a question over knowledge is gone on with by asking it again: thoughtgraph ask QUESTION --knowledge FILE "
+            "--resume RUN, or tg.ask(question, knowledge=..., store=..., run=...)"
+        )
     if name not in _MAKERS:
         near = get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -63,8 +63,21 @@ class Endpoint:
     @property
     def chat(self) -> str:
         """The URL that chat requests are sent to, without user and password."""
-        path = self._parts.path.rstrip("/").removesuffix("/chat/completions")
-        return _bare(self._parts)._replace(path=f"{path}/chat/completions", fragment="").geturl()
+        return self.below("/chat/completions").at("/chat/completions")
+
+    def below(self, last: str) -> Endpoint:
+        """The same without `last` at the end of the base URL's path, as people copy it from somewhere."""
+        path = self._parts.path.rstrip("/").removesuffix(last)
+        return replace(self, base_url=self._parts._replace(path=path).geturl())
+
+    def at(self, path: str) -> str:
+        """The URL of `path` below the base URL, without user and password; what it asks behind a "?" stays."""
+        whole = self._parts.path.rstrip("/") + path
+        return _bare(self._parts)._replace(path=whole, fragment="").geturl()
+
+    def shown_at(self, path: str) -> str:
+        """The same without its query: safe to print."""
+        return urlsplit(self.at(path))._replace(query="").geturl()
 
     @property
     def proxy(self) -> str | None:
@@ -103,7 +116,9 @@ class Endpoint:
         """
         if self._parts.username is not None:
             pair = f"{unquote(self._parts.username)}:{unquote(self._parts.password or '')}"
-            return "Basic " + b64encode(pair.encode()).decode()
+            told = b64encode(pair.encode()).decode()
+            self._secrets.add(told)
+            return f"Basic {told}"
         if key := self.key:
             return f"Bearer {key}"
         if self._parts.scheme == "https" and not self.loopback:
@@ -134,6 +149,12 @@ class Endpoint:
         text = _KEY_LIKE.sub(r"\1***", text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= limit else text[:limit] + "..."
+
+    def masked(self, raw: bytes) -> bytes:
+        """A reply without the credentials, whatever becomes of it: a server may say again what it was told."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            raw = raw.replace(secret.encode(), b"***")
+        return raw
 
     @property
     def _parts(self) -> SplitResult:

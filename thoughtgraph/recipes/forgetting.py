@@ -1,0 +1,175 @@
+"""Forgetting a document everywhere (GDPR, 2016, article 17): in the knowledge, in recorded runs and in the cache.
+
+>>> tg.forget("letters/1843.md", knowledge="notes.db", stores=["runs.db"], caches=["replies.db"])  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from thoughtgraph.cache import Cache, as_cache
+from thoughtgraph.errors import StoreError, TaskError
+from thoughtgraph.forgetting import Forgetful, Lost, forget_runs, idle, resting
+from thoughtgraph.learning.files import load_critic
+from thoughtgraph.learning.learned import Learned
+from thoughtgraph.learning.rows import Row
+from thoughtgraph.retrieval.knowledge import Knowledge
+from thoughtgraph.store import SQLiteStore, Store
+from thoughtgraph.thought import Json
+from thoughtgraph.trace import Started
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+Named: TypeAlias = "str | os.PathLike[str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What forgetting a document came to.
+
+    `passages` are those that stood in the knowledge, `runs` the ids of the runs that rested on it, by their stores,
+    `replies` those that went from the caches. `critics` are the files of learned critics, of those that were named,
+    which learned from a question of one of these runs: numbers do not forget, so train them anew.
+    """
+
+    document: str
+    passages: int
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    replies: int = 0
+    critics: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything of it was found."""
+        return bool(self.passages or self.replies or any(self.runs.values()))
+
+    def __str__(self) -> str:
+        if not self:
+            return f"nothing was found of {self.document!r}: look at the names in the knowledge, and name the stores"
+        ran = [f"{len(runs)} runs in {store}" for store, runs in self.runs.items()]
+        told = ", ".join([f"{self.passages} passages", *ran, f"{self.replies} cached replies"])
+        again = f"; train anew what learned from them: {', '.join(self.critics)}" if self.critics else ""
+        return f"forgot {self.document!r}: {told}{again}"
+
+    def to_json(self) -> Json:
+        """As JSON data."""
+        runs = {store: list(ids) for store, ids in self.runs.items()}
+        counts = {"passages": self.passages, "replies": self.replies}
+        return {"document": self.document, **counts, "runs": runs, "critics": list(self.critics)}
+
+
+def forget(
+    document: str,
+    *,
+    knowledge: Knowledge | Named,
+    stores: Iterable[Store | Named] = (),
+    caches: Iterable[Cache | Named] = (),
+    critics: Iterable[Learned | Named] = (),
+    principal: str | Iterable[str] | None = None,
+) -> Forgetting:
+    """Take a document out of the knowledge, and all that rests on it out of these stores and caches, to the last byte.
+
+    In a run that rests on it, passages of it and what was made of them become tombstones, with the prompts, replies and
+    judgements on the way: such a run can be shown, and neither gone on with, exported nor learned from. With a
+    `principal` only what it may read can be forgotten; without, the file's owner asks. `critics` are files of learned
+    critics, of which it is said whether they learned from such a run. A cache remembers which documents stood in its
+    prompts since it was written by this version; clear one that is older.
+
+    `InUse` where somebody is at work on a run that rests on the document, and nothing was changed. Where this is killed
+    in the middle, every file is sound, and the same call goes on to the end. What is not named is not touched: other
+    stores, rows and exports that were written, copies of the files.
+    """
+    with ExitStack() as held:
+        known = held.enter_context(_knowledge(knowledge))
+        kept = {_place(store): held.enter_context(_store(store)) for store in stores}
+        replies = [held.enter_context(_cache(cache)) for cache in caches]
+        _permit(known, document, principal)
+        passages = known.passages(document)
+        lost = Lost(document, known.uid, tuple(passage.text for passage in passages))
+        runs = [(store, run) for store in kept.values() for run in resting(store, lost)]
+        for store, run in runs:
+            idle(store, run)
+        taught = _taught(critics, runs)
+        known.delete(document)  # first, so that no new run comes to rest on it
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        done = {place: tuple(forget_runs(store, lost, now)) for place, store in kept.items()}
+        gone = sum(cache.forget(lost.marks) for cache in replies)
+        _erase(known, kept.values())
+        return Forgetting(document, len(passages), done, gone, taught)
+
+
+def _erase(knowledge: Knowledge, stores: Iterable[Forgetful]) -> None:
+    """Also where nothing was found: a call that was killed may have come so far."""
+    for store in stores:
+        store.erase()
+    knowledge.scrub()
+
+
+def _permit(knowledge: Knowledge, document: str, principal: str | Iterable[str] | None) -> None:
+    """What somebody may not read does not exist for them."""
+    if principal is not None:
+        seen = {entry.name for entry in knowledge.reader(principal).documents()}
+        if document not in seen:
+            raise TaskError(f"there is no document {document!r:.200} in {knowledge.path}: look at the names there are")
+
+
+def _taught(critics: Iterable[Learned | Named], runs: Iterable[tuple[Forgetful, str]]) -> tuple[str, ...]:
+    """The critics that learned from a question of these runs."""
+    begun = (store.ends(run)[0] for store, run in runs)
+    asked = {sha256(Row(question=one.x).id.encode()).hexdigest()[:16] for one in begun if isinstance(one, Started)}
+    told = {_critic(one): one if isinstance(one, Learned) else load_critic(one) for one in critics}
+    return tuple(name for name, critic in told.items() if asked & set(critic.trained.asked))
+
+
+def _critic(named: Learned | Named) -> str:
+    return named.name if isinstance(named, Learned) else os.fspath(named)
+
+
+# -- what is named ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _knowledge(named: Knowledge | Named) -> Generator[Knowledge, None, None]:
+    if isinstance(named, Knowledge):
+        yield named
+        return
+    with Knowledge(_there(named)) as knowledge:
+        yield knowledge
+
+
+@contextmanager
+def _store(named: Store | Named) -> Generator[Forgetful, None, None]:
+    if not isinstance(named, str | os.PathLike):
+        if not hasattr(named, "rewrite"):
+            raise TaskError(f"{named!r:.80} only ever grows: expected a store that has naming, rewrite and erase")
+        yield cast("Forgetful", named)
+        return
+    with closing(SQLiteStore(_there(named))) as store:
+        yield store
+
+
+@contextmanager
+def _cache(named: Cache | Named) -> Generator[Cache, None, None]:
+    cache = as_cache(named if isinstance(named, Cache) else _there(named))
+    assert cache is not None
+    with closing(cache):
+        yield cache
+
+
+def _there(named: Named) -> Path:
+    """A file that is to be opened, and not to be made."""
+    path = Path(named).expanduser()
+    if not path.exists():
+        raise StoreError(f"there is no file {path}: name those in which something is to be forgotten")
+    return path
+
+
+def _place(store: Store | Named) -> str:
+    return os.fspath(store) if isinstance(store, str | os.PathLike) else str(getattr(store, "path", "memory"))
