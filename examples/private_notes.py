@@ -66,7 +66,9 @@ def main(folder: Path) -> dict[str, object]:
         print(gone)
         after = asked(knowledge, ADA, store)
         told(ADA, after)
-    return {**before, "elsewhere": elsewhere, "gone": gone, "after": after}
+    left = [file.name for file in folder.iterdir() if file.is_file() and b"Tarvin-12 was" in file.read_bytes()]
+    print(f"files that still hold a word of it: {', '.join(left) or 'none'}")
+    return {**before, "elsewhere": elsewhere, "gone": gone, "after": after, "left": left}
 
 
 if __name__ == "__main__":

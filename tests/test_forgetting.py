@@ -405,7 +405,7 @@ def test_another_process_that_reads_what_was_before_is_told_of_and_erasing_is_do
         reading = sqlite3.connect(path, isolation_level=None)
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM events").fetchall()
-        with pytest.raises(StoreError, match=r"may still stand in .*another process reads"):
+        with pytest.raises(StoreError, match=r"may still stand in .*somebody reads"):
             forget(store, lost())
         assert traces(everything(store, "a")) == []
         reading.close()

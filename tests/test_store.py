@@ -237,7 +237,7 @@ def test_a_file_of_another_schema_is_an_error_that_says_which(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    untouched(path, "schema version 99, and this thoughtgraph reads version 1")
+    untouched(path, "has version 99, and this thoughtgraph reads 1: open it with")
 
 
 def test_another_programs_database_is_left_alone(tmp_path):
@@ -312,6 +312,7 @@ def nobody(tmp_path: Path) -> Iterator[Path]:
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     try:
         filled(folder / "runs.db", 3).close()
+        (folder / "runs.db").chmod(0o644)
         folder.chmod(0o555)
         if root:
             os.seteuid(65534)

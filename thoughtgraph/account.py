@@ -14,12 +14,13 @@ from thoughtgraph.cache import content_key
 from thoughtgraph.calls import ALONE, Calls, side_by_side
 from thoughtgraph.contracts import check_price
 from thoughtgraph.errand import AGAIN, Line, Question
-from thoughtgraph.errors import BudgetExhausted, Forbidden, TaskError, Unparsable
+from thoughtgraph.errors import BudgetExhausted, TaskError, Unparsable
 from thoughtgraph.fit import fitted
 from thoughtgraph.model import Model, Reply, Request
 from thoughtgraph.outcomes import judge
 from thoughtgraph.prompt import Message, Prompt
 from thoughtgraph.replies import shortened
+from thoughtgraph.state import permit
 from thoughtgraph.structured import reader, repair, schema_of
 from thoughtgraph.thought import Json, Passage
 from thoughtgraph.verbs import BLOCK
@@ -164,13 +165,7 @@ class Account:
     def _permitted(self, model: str, origins: tuple[Passage, ...]) -> None:
         """Nothing that rests on knowledge goes to a model which may not see it."""
         self.origins.update(dict.fromkeys(origins))
-        for origin in origins:
-            if origin.labels and not origin.labels.sendable(model):
-                may, where = ", ".join(origin.labels.models) or "no model", origin.source or origin.document
-                raise Forbidden(
-                    f"a prompt of {self.role!r} rests on {where!r}, which {model} may not see (its label allows "
-                    f"{may}): name a model that it allows, or look up as knowledge.reader(models=...)"
-                )
+        permit(model, origins, f"a prompt of {self.role!r}")
 
     def _began_together(self, part: int, line: Line, wanted: Request) -> bool:
         """Whether draws of one question are in the journal: the server's refusal came after they were asked for."""

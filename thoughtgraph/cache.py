@@ -51,6 +51,7 @@ RESTS = "CREATE TABLE IF NOT EXISTS rests (key TEXT, document TEXT, PRIMARY KEY 
 
 REPLIES = Kind(
     name="cache",
+    holds="replies",
     application=APPLICATION,
     version=1,
     schema=SCHEMA,

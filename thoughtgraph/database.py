@@ -28,7 +28,7 @@ PAGES = "SELECT * FROM pragma_page_size, pragma_page_count"
 class Kind:
     """What a file is, how one is made, and what its errors say.
 
-    `name` stands in errors after "the"; `application` and `version` are the file's `application_id` and
+    `name` stands in errors after "the", `holds` says what is kept there; `application` and `version` are the file's `application_id` and
     `user_version`: a file of another kind or version is refused, never guessed at. `schema` holds statements with
     ";" between them, `pragmas` what each connection that writes begins with; `later` are statements that give an older
     file of the same version what came since, and change nothing in a newer one. What to do: `free` where a file cannot
@@ -36,6 +36,7 @@ class Kind:
     """
 
     name: str
+    holds: str
     application: int
     version: int
     schema: str
@@ -198,7 +199,7 @@ class Kind:
         return f"the {self.name} {path or 'in memory'} cannot be used ({error}): {self.free}"
 
     def _foreign(self, path: Path) -> str:
-        return f"{path} is not a {self.name} of thoughtgraph's: {self.other}"
+        return f"{path} is not a file of thoughtgraph's {self.holds}: {self.other}"
 
 
 def _connected(name: str) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeVar, cast, get_args
+from unicodedata import normalize
 
 from thoughtgraph.cache import named
 from thoughtgraph.errors import InUse
@@ -52,8 +53,14 @@ BATCH = 100
 RUN = 6
 """So many words in a row are a quotation; of a shorter text, all of it."""
 
+TOGETHER = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Letters of scripts that leave no space between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+
 FEWEST = 3
 """A text of fewer words is found by where it stands, and not by its words, which stand everywhere."""
+
+WORD = re.compile(f"[{TOGETHER}]|[^\\W{TOGETHER}]+")
+"""A word, as it is compared; where none are written apart, a letter."""
 
 ESCAPED = re.compile(r'\\u([0-9a-fA-F]{4})|\\([nrtbf"/\\])')
 """What JSON and Python make of characters."""
@@ -126,14 +133,17 @@ def resting(store: Forgetful, lost: Lost) -> list[str]:
     """The runs in which something rests on the document."""
     told, words = set(store.naming(lost.document)), Words(lost.texts)
     return [
-        run for run in store.runs() if (run in told and Trail(store, run, lost).begins) or _given(store, run, words)
+        run
+        for run in store.runs()
+        if (run in told and Trail(store, run, lost).begins) or _given(store, run, lost, words)
     ]
 
 
-def _given(store: Store, run: str, words: Words) -> bool:
-    """Whether the passages that a run was given quote some words, however far it got."""
-    started = store.ends(run)[0] if words.runs else None
-    return isinstance(started, Started) and words.quoted(started.marks.get("passages", ""))
+def _given(store: Store, run: str, lost: Lost, words: Words) -> bool:
+    """Whether the passages that a run was given name the document or quote its words, however far it got."""
+    started = store.ends(run)[0]
+    told = started.marks.get("passages", "") if isinstance(started, Started) else ""
+    return (f"base={lost.base!r}, document={lost.document!r}" in told) or words.quoted(told)
 
 
 def idle(store: Forgetful, run: str) -> None:
@@ -345,11 +355,10 @@ class Trail:
     def _started(self, event: Started) -> Started:
         kept = {name for name in event.marks if name in SHOWN or name.startswith("model of ")}
         marks = {name: self._plain(text) if name in kept else GONE for name, text in event.marks.items()}
-        recipe = None if self.words.quoted(*_texts(event.recipe)) else event.recipe
         own = event.root.id in self.reached and self.lost.has(as_passage(event.root))
         quoted = own or self.words.quoted(*_texts(event.root.content))
         root = replace(event.root, content=TOMBSTONE) if quoted else event.root
-        return replace(event, root=root, x=self._plain(event.x), marks=marks, recipe=recipe)
+        return replace(event, root=root, x=self._plain(event.x), marks=marks, recipe=None)
 
     def _expanded(self, event: Expanded) -> Expanded:
         resting = event.key in self.effects
@@ -441,7 +450,7 @@ def _texts(content: Json) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    return WORD.findall(normalize("NFKC", text).casefold())
 
 
 def _runs(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -39,6 +41,24 @@ class Labels:
     def sendable(self, model: str) -> bool:
         """Whether the model of this name may be shown it."""
         return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+_resting: ContextVar[tuple[Labels, ...]] = ContextVar("resting", default=())
+
+
+@contextmanager
+def resting_on(labels: Iterable[Labels]) -> Generator[None, None, None]:
+    """Within the block, what is asked of others rests on knowledge of these labels: a query made of private notes."""
+    token = _resting.set((*_resting.get(), *labels))
+    try:
+        yield
+    finally:
+        _resting.reset(token)
+
+
+def allowed(model: str) -> bool:
+    """Whether a model may be sent what the running code makes of the knowledge that it rests on."""
+    return all(labels.sendable(model) for labels in _resting.get())
 
 
 def names(given: str | Iterable[str], what: str = "principal") -> tuple[str, ...]:

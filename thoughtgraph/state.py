@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar, overload
 
-from thoughtgraph.errors import TaskError
+from thoughtgraph.errors import Forbidden, TaskError
 from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.labels import resting_on
 from thoughtgraph.model import Model, Reply
 from thoughtgraph.prompt import Prompt, Prompter
 from thoughtgraph.thought import Json, Passage, Score, Thought, as_passage
@@ -90,6 +92,17 @@ def as_is(text: str) -> str:
     return text.strip()
 
 
+def permit(model: str, origins: Iterable[Passage], what: str = "what is judged or looked for") -> None:
+    """Raise `Forbidden` where `what` rests on knowledge that the model of this name may not see."""
+    for origin in origins:
+        if origin.labels and not origin.labels.sendable(model):
+            may, where = ", ".join(origin.labels.models) or "no model", origin.source or origin.document
+            raise Forbidden(
+                f"{what} rests on {where!r}, which {model} may not see (its label allows {may}): name a model that it "
+                "allows, or look up as knowledge.reader(models=...)"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """A read-only view of where the search stands: the problem, the thoughts to go on from, what is known of them.
@@ -134,15 +147,32 @@ class State:
     def passages(self) -> tuple[Passage, ...]:
         """The knowledge K: the task's own passages, then those that are thoughts here, each once."""
         found = [passage for thought in self._earlier if (passage := as_passage(thought))]
-        return tuple(dict.fromkeys((*self._known, *found)))
+        return tuple(dict.fromkeys(passage for passage in (*self._known, *found) if passage.text))
 
     def knowing(self, *passages: Passage) -> State:
-        """The same state with more knowledge: its prompts quote `passages` too, and may go to no model they forbid."""
+        """The same state with more knowledge: its prompts quote `passages` too, and may go to no model they forbid.
+
+        One without its text (`Passage.origin`) is not quoted, and forbids all the same.
+        """
         return replace(self, _known=tuple(dict.fromkeys((*self._known, *passages))))
+
+    def permit(self, model: str) -> None:
+        """Raise `Forbidden` where the model of this name may not see what `thoughts` here rest on.
+
+        For what is shown to one without `ask`, which looks by itself: an embedder, a server of reward models.
+        """
+        permit(model, self._origins(None))
+
+    def confiding(self) -> AbstractContextManager[None]:
+        """Within the block, whatever is sent to a model outside of this state's own calls (a query that is embedded,
+        say) counts as made of the knowledge here: `labels.allowed` tells whether a model may have it."""
+        return resting_on([origin.labels for origin in self._origins(None) if origin.labels])
 
     def _origins(self, thoughts: Sequence[Thought] | None) -> tuple[Passage, ...]:
         """The passages, without their text, that a prompt of this state rests on."""
-        known = [origin for passage in self._known if (origin := passage.origin)]
+        asked = as_passage(Thought("", (), "", self.problem)) if isinstance(self.problem, dict) else None
+        given = (*self._known, asked) if asked else self._known
+        known = [origin for passage in given if (origin := passage.origin)]
         told = (origin for thought in (*self.thoughts, *(thoughts or ())) for origin in self._graph.origins(thought))
         return tuple(dict.fromkeys((*known, *told)))
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
-from thoughtgraph.errors import TaskError
+import thoughtgraph as tg
+from thoughtgraph.errors import Forbidden, TaskError
+from thoughtgraph.labels import Labels, resting_on
+from thoughtgraph.retrieval import Dense, Knowledge, Retrieve, embedder
 from thoughtgraph.retrieval.hybrid import Hybrid, fused
 from thoughtgraph.thought import Passage
 
@@ -106,3 +110,45 @@ def test_weights_that_do_not_fit_are_an_error(weights):
 def test_nothing_to_fuse_is_an_error():
     with pytest.raises(TaskError, match="no retrievers"):
         Hybrid(())
+
+
+# -- queries that are private -----------------------------------------------------------------------------------------
+
+
+class Remote:
+    """An embedder elsewhere, and what it was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def __call__(self, texts, *, query=False):
+        self.sent += texts
+        return np.eye(4, dtype=np.float32)[[len(text) % 4 for text in texts]]
+
+
+HERE = Labels(models=("local:*",))
+
+
+def looking(retriever) -> tg.Task:
+    return tg.Task(
+        "Zorblax?", actions={"retrieve": Retrieve(retriever, query=lambda state: state.thought.text or "Zorblax")}
+    )
+
+
+async def from_the_secret(search: tg.Search) -> tg.Thought:
+    found = await search.expand(search.root, action="retrieve")
+    secret = next(one for one in found if "patient" in one.text)
+    return (await search.expand(secret, action="retrieve") or [secret])[0]
+
+
+async def test_a_query_made_of_what_the_embedder_may_not_see_is_not_sent_and_words_still_find(tmp_path):
+    remote = Remote()
+    with Knowledge(tmp_path / "k.db", embedder(remote, name="openai:embed", dimension=4)) as knowledge:
+        knowledge.add("The patient is Zorblax.", name="secret", labels=HERE)
+        knowledge.add("Zorblax is a plant from Ely.", name="open")
+        result = await tg.asolve(looking(knowledge), policy=from_the_secret)
+        assert "plant" in result.thought.text
+        assert "Zorblax" in remote.sent
+        assert not any("patient" in text for text in remote.sent)
+        with pytest.raises(Forbidden, match="openai:embed"), resting_on([HERE]):
+            await Dense(knowledge.reader())("The patient is Zorblax.", 3)

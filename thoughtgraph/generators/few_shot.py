@@ -57,7 +57,8 @@ def few_shot(
 ) -> Prompter:
     """The prompter with `examples` before all that it says itself; it does not quote them as passages once more.
 
-    Ask a state with it that knows them, so that their labels hold: `state.knowing(*examples).ask(few_shot(...))`.
+    Ask a state with it that knows them, so that their labels hold: `state.knowing(*examples).ask(few_shot(...))`. Of
+    those with labels none is told to a state that does not: that is a `TaskError`.
     """
     return _Taught(prompter, tuple(examples), show or worked)
 
@@ -73,6 +74,8 @@ class _Taught:
     def __call__(
         self, x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]
     ) -> Prompt:
+        if any(example.labels and example not in passages for example in self.examples):
+            raise TaskError("examples that have labels are told to a state that knows them: state.knowing(*examples)")
         others = [passage for passage in passages if passage not in self.examples]
         return Prompt(**{"examples": self.show(self.examples), **dict(self.prompter(x, others, thoughts, scores))})
 

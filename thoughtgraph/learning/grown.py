@@ -133,7 +133,9 @@ class Grown:
 
     def origins(self, *thoughts: Thought) -> tuple[Passage, ...]:
         """The knowledge that went into thoughts, as passages without their text: the task's own, and the graph's."""
-        given = [origin for passage in self.task.passages if (origin := passage.origin)]
+        asked = as_passage(Thought("", (), "", self.task.problem))
+        known = (*self.task.passages, asked) if asked else self.task.passages
+        given = [origin for passage in known if (origin := passage.origin)]
         return tuple(dict.fromkeys([*given, *(one for thought in thoughts for one in self.graph.origins(thought))]))
 
     def maker(self, thought: Thought) -> str:

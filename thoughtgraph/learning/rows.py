@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
@@ -89,7 +89,7 @@ class Row:
     stand on both sides of a split. `problem` is the task's problem as JSON, where it says more than `question`.
     `run` is the run that the responses' thoughts belong to. `labels` are those of the private knowledge that went into
     it, as `spelt` writes them, or words of your own; a row with `train=False` may be shown to whoever they allow
-    (`sendable`), and never trained on or exported.
+    (`sendable`), and never trained on or exported. Where one of the labels does not allow training, it is one.
     """
 
     question: str
@@ -105,6 +105,7 @@ class Row:
         for held in ("response", "chosen", "rejected"):
             if not isinstance(found := getattr(self, held, None), Response | None):
                 raise TaskError(f"{held} is {found!r:.80}: expected a tg.Response, as in tg.Response(text='4')")
+        object.__setattr__(self, "train", self.train and all(labels.train for labels in labels_of(self)))
         if not self.id:
             object.__setattr__(self, "id", sha256(self.question.encode(errors="surrogatepass")).hexdigest()[:16])
 
@@ -257,16 +258,28 @@ def spelt(labels: Labels) -> str:
 
 def sendable(row: Row, model: str) -> bool:
     """Whether the model of this name may be shown a row, by the labels of all that went into it."""
-    return all(labels.sendable(model) for labels in map(_labels, row.labels) if labels)
+    return all(labels.sendable(model) for labels in labels_of(row))
 
 
+def labels_of(*rows: Row) -> tuple[Labels, ...]:
+    """The labels of the private knowledge that went into rows, each once; somebody's own words are none."""
+    found = (_labels(text) for row in rows for text in row.labels)
+    return tuple(dict.fromkeys(labels for labels in found if labels))
+
+
+@lru_cache(maxsize=1024)
 def _labels(text: str) -> Labels | None:
-    """Labels that were spelt; None for somebody's own words."""
+    """Labels that were spelt, None for somebody's own words; what was meant for labels and does not read allows nothing."""
     try:
         told: Any = json.loads(text)
-        return Labels(told["readers"], told["models"], told["train"] is True)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, RecursionError):
+        told = {"models": None} if text.startswith('{"models"') else None
+    if not isinstance(told, dict) or "models" not in told:
         return None
+    try:
+        return Labels(told["readers"], told["models"], told["train"] is True)  # pyright: ignore[reportUnknownArgumentType]
+    except (TypeError, KeyError, TaskError):
+        return Labels((), (), train=False)
 
 
 def by_question(rows: Iterable[R]) -> dict[str, list[R]]:

@@ -13,18 +13,29 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeAlias, Unpack, cast
 
+from thoughtgraph.api import as_model, as_models
 from thoughtgraph.errors import TaskError
 from thoughtgraph.learning.equivalence import canonical
 from thoughtgraph.learning.features import Example
 from thoughtgraph.learning.labels import first_error
 from thoughtgraph.learning.learned import Trained
-from thoughtgraph.learning.rows import AnyRow, Outcome, Preference, Response, Row, StepTrace, by_question
+from thoughtgraph.learning.rows import (
+    AnyRow,
+    Outcome,
+    Preference,
+    Response,
+    Row,
+    StepTrace,
+    by_question,
+    labels_of,
+)
 from thoughtgraph.learning.splits import leaks
+from thoughtgraph.model import Model
 from thoughtgraph.recipes import audit_figures as figures
 from thoughtgraph.recipes.audit_figures import BEST, FIRST, LAST, MAJORITY, RANDOM, WEIGHTED, Judged
-from thoughtgraph.recipes.audit_report import Cost, Report, Speaks, alarms_of, decide
+from thoughtgraph.recipes.audit_report import Alarm, Cost, Report, Speaks, alarms_of, decide
 from thoughtgraph.recipes.runs import patiently
-from thoughtgraph.recipes.scoring import Asked, Asking, Put, ask
+from thoughtgraph.recipes.scoring import Asked, Asking, Put, ask, models_of, shown
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.thought import Json, Score
 
@@ -58,7 +69,11 @@ def audit(
     the responses, by name: from an example to the name of its slice. `same` gives the form under which answers are
     compared. For the verdict, see `RULE`.
 
-    Raises `TaskError` where the rows cannot tell anything: none, none with an outcome, or all of one class.
+    Rows with labels of private knowledge go only to models that all of them allow: the others are left out, counted as
+    "withheld", and raise an alarm.
+
+    Raises `TaskError` where the rows cannot tell anything: none, none with an outcome, or all of one class; and where
+    its models may see none of them.
     """
     kept = "audit again with the same store to go on" if how.get("store") else "nothing is kept without a store"
     return patiently(
@@ -77,7 +92,8 @@ async def aaudit(
     **how: Unpack[Asking],
 ) -> Report:
     """`audit` for code that is async already."""
-    told = list(rows)
+    given = list(rows)
+    told, withheld = shown(given, _models(critic, how))
     sets, seed = [(put, _formed(known, same)) for put, known in sets_of(told)], how.get("seed", 0)
     _tellable(told, [known for _, known in sets])
     _cuttable([known for _, known in sets], slices or {})
@@ -95,9 +111,20 @@ async def aaudit(
         for i, ((put, blank), scores) in enumerate(zip(sets, asked.scores, strict=True))
         if scores is not None
     ]
+    alarms = [Alarm("unasked", f"{withheld}.")] if withheld else []
     return await asyncio.to_thread(
-        _report, critic, told, judged, asked, _leaks(critic, told, list(trained)), slices or {}, name, seed
-    )
+        _report, critic, told, judged, asked, _leaks(critic, told, list(trained)), slices or {}, name, seed,
+        len(given) - len(told), alarms,
+    )  # fmt: skip
+
+
+def _models(critic: object, how: Mapping[str, Any]) -> list[Model]:
+    """The models that a critic is asked with."""
+    if hasattr(critic, "judge"):
+        return []
+    main = as_model(how.get("model"), how.get("base_url"), how.get("price"))
+    roles = as_models(how.get("models"), main, how.get("base_url"))
+    return [model for model in models_of(critic, roles.get("critic", main)) if model]
 
 
 # -- from rows to what is asked --------------------------------------------------------------------------------------
@@ -118,7 +145,7 @@ def sets_of(rows: Sequence[AnyRow]) -> list[tuple[Put, Judged]]:
 def _outcomes(rows: Sequence[Outcome]) -> tuple[Put, Judged]:
     examples = tuple(_example(row, row.response) for row in rows)
     known = Judged(rows[0].id, examples, (), tuple(row.value for row in rows), ())
-    return Put(f"{rows[0].id}/outcomes", examples), known
+    return Put(f"{rows[0].id}/outcomes", examples, labels=labels_of(*rows)), known
 
 
 def _preferences(rows: Sequence[Preference]) -> tuple[Put, Judged]:
@@ -130,7 +157,7 @@ def _preferences(rows: Sequence[Preference]) -> tuple[Put, Judged]:
     examples = tuple(_example(rows[0], response) for response in found)
     won, lost = Counter(better for better, _ in duels), Counter(worse for _, worse in duels)
     worth = tuple(won[i] / n if (n := won[i] + lost[i]) else None for i in range(len(found)))
-    return Put(f"{rows[0].id}/preferences", examples), Judged(
+    return Put(f"{rows[0].id}/preferences", examples, labels=labels_of(*rows)), Judged(
         rows[0].id, examples, (), worth, (), duels=duels, kind="preferences"
     )
 
@@ -140,7 +167,7 @@ def _steps(row: StepTrace, number: int) -> tuple[Put, Judged]:
     examples = tuple(_example(row, row.response.until(step)) for step in range(1, len(row.response.steps) + 1))
     worth = tuple(c / n if n else None for c, n in row.counts) or (None,) * len(examples)
     known = Judged(row.id, examples, (), worth, (), first_error=first_wrong(row), kind="steps")
-    return Put(f"{row.id}/steps/{number}", examples, whole=False), known
+    return Put(f"{row.id}/steps/{number}", examples, whole=False, labels=labels_of(row)), known
 
 
 def first_wrong(row: StepTrace) -> int | None:
@@ -235,7 +262,7 @@ def _leaks(critic: object, rows: Sequence[AnyRow], trained: Sequence[AnyRow]) ->
 
 def _report(
     critic: object, rows: Sequence[AnyRow], told: Sequence[Judged], asked: Asked, leaked: int,
-    cuts: Mapping[str, Callable[[Example], str]], name: str, seed: int,
+    cuts: Mapping[str, Callable[[Example], str]], name: str, seed: int, withheld: int, alarms: Sequence[Alarm],
 ) -> Report:  # fmt: skip
     speaks, outcomes = _speaks(critic, told), [judged for judged in told if judged.kind == "outcomes"]
     everything = [value for judged in told for value in judged.values]
@@ -250,6 +277,7 @@ def _report(
         counts={
             "questions": len({row.id for row in rows}), "judged questions": len({judged.id for judged in told}),
             "responses": len(everything), "judged": len(values), "not asked": sum(g is None for g in asked.scores),
+            "withheld": withheld,
             "contested questions": len({j.id for j, row in zip(told, rows_of_pairs, strict=True) if row}),
         },
         abstained=dict(sorted(Counter(s.status for s in scores if s.value is None).items())),
@@ -267,7 +295,7 @@ def _report(
     )  # fmt: skip
     plain = figures.pair_rows(told, figures.surface(told, seed)) if told else []
     report = replace(report, surface=interval(plain), beyond=_beyond(rows_of_pairs, plain))
-    report = replace(report, alarms=tuple(alarms_of(report, scores, asked, leaked)))
+    report = replace(report, alarms=(*alarms, *alarms_of(report, scores, asked, leaked)))
     verdict, reasons = decide(report)
     return replace(report, verdict=verdict, reasons=tuple(reasons))
 

@@ -22,7 +22,7 @@ from thoughtgraph.learning.learned import Learned
 from thoughtgraph.learning.rows import Row
 from thoughtgraph.retrieval.knowledge import Knowledge
 from thoughtgraph.store import SQLiteStore, Store
-from thoughtgraph.thought import Json
+from thoughtgraph.thought import Json, clean
 from thoughtgraph.trace import Started
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def forget(
     in the middle, every file is sound, and the same call goes on to the end. What is not named is not touched: other
     stores, rows and exports that were written, copies of the files.
     """
+    document = clean(document)
     with ExitStack() as held:
         known = held.enter_context(_knowledge(knowledge))
         kept = {_place(store): held.enter_context(_store(store)) for store in stores}
@@ -97,12 +98,19 @@ def forget(
         for store, run in runs:
             idle(store, run)
         taught = _taught(critics, runs)
-        known.delete(document)  # first, so that no new run comes to rest on it
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        done = {place: tuple(forget_runs(store, lost, now)) for place, store in kept.items()}
+        done = _gone(kept, lost)  # first: whoever is killed on the way still finds by its text what rests on it
+        known.delete(document)
+        late = _gone(kept, lost)  # what came to rest on it meanwhile
+        done = {place: (*done[place], *late[place]) for place in kept}
         gone = sum(cache.forget(lost.marks) for cache in replies)
         _erase(known, kept.values())
         return Forgetting(document, len(passages), done, gone, taught)
+
+
+def _gone(stores: Mapping[str, Forgetful], lost: Lost) -> dict[str, tuple[str, ...]]:
+    """Take the document out of every run that rests on it now: their ids, by their stores."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {place: tuple(forget_runs(store, lost, now)) for place, store in stores.items()}
 
 
 def _erase(knowledge: Knowledge, stores: Iterable[Forgetful]) -> None:

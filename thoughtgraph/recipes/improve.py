@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack
 from thoughtgraph.api import as_policy, as_store
 from thoughtgraph.budget import Budget
 from thoughtgraph.errors import TaskError, at_least
+from thoughtgraph.learning.checks import allowed
 from thoughtgraph.learning.labels import LABELS, Evaluate, rows_of
 from thoughtgraph.learning.learned import Learned, Trained
 from thoughtgraph.learning.rows import AnyRow, Outcome, Row
@@ -49,7 +50,7 @@ class Round:
     `current` and `candidate` are E with either critic on the questions that decide, `gap` their difference run by run,
     and `chance` how likely such a gap is where the candidate is no better (`paired.chance`). `audit` is what the
     candidate is worth on rows from those questions. `paths` are the answers of this round that the evaluator verified:
-    rows to teach the generator with, whatever became of the critic.
+    rows to teach the generator with, whatever became of the critic. What may not be trained on is in neither.
     """
 
     number: int
@@ -299,9 +300,9 @@ class Work:
         """Search, label, train, audit, decide; the round, and the candidate."""
         found = await self._labelled(share, current)
         self.rows += [row for row in found if row.kind in _kinds(self.labels)]
-        paths = tuple(row for row in found if isinstance(row, Outcome) and row.value == 1)
+        paths = tuple(row for row in found if isinstance(row, Outcome) and row.value == 1 and row.train)
         try:
-            learned = await asyncio.to_thread(self.train, list(self.rows))
+            learned = await asyncio.to_thread(self.train, allowed(self.rows)[0])
         except TaskError as error:
             why = f"nothing could be trained: {error}"
             return Round(number, len(self.rows), False, why, None, paths=paths), current

@@ -28,7 +28,7 @@ from thoughtgraph.protocols import Critic
 from thoughtgraph.recipes.audit import sets_of
 from thoughtgraph.recipes.audit_figures import Judged, above, contested
 from thoughtgraph.recipes.runs import patiently
-from thoughtgraph.recipes.scoring import Asking, Put, ask, models_of
+from thoughtgraph.recipes.scoring import Asking, Put, ask, models_of, shown
 from thoughtgraph.result import RunFailed
 from thoughtgraph.statistics import Interval, difference, interval
 from thoughtgraph.store import SQLiteStore
@@ -239,6 +239,8 @@ def tune_judge(
     nothing twice, and its runs are those that an `audit` of the same judge and seed reads. Where the budget ends
     before the held-out questions, the judge in use stays.
 
+    Rows with labels of private knowledge that one of the judges' models may not see are left out for all, and noted.
+
     Raises `TaskError` where there are no candidates, two are the same, or the rows cannot tell them apart.
     """
     kept = "tune again with the same store to go on" if how.get("store") else "nothing is kept without a store"
@@ -263,15 +265,17 @@ async def atune_judge(
     named = _first(_named(judges), before)
     _distinct(named)
     seed, given = how.get("seed", 0), how.get("store")
-    tuning, held = parted(items(rows), held_out, seed)
     asking = _asking(how)
     own = [one for judge in named.values() for one in models_of(judge, _main(asking)) if one]
+    free, withheld = shown(list(rows), own)
+    tuning, held = parted(items(free), held_out, seed)
     counted = _unit(unit, own)
     store = as_store(given)
     try:
         async with speaking(list({id(one): one for one in own}.values())):
             line = [tuning[place] for place in order(tuning, seed)]
-            return await _Work(named, line, held, {**asking, "store": store}, how.get("budget"), at_most, counted)()
+            work = _Work(named, line, held, {**asking, "store": store}, how.get("budget"), at_most, counted, withheld)
+            return await work()
     finally:
         if isinstance(store, SQLiteStore) and store is not given:
             store.close()
@@ -404,6 +408,7 @@ class _Work:
     budget: Budget | None
     at_most: float | None
     unit: Unit
+    withheld: str
     rights: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
     silent: dict[str, int] = field(default_factory=dict[str, int])
     asked: dict[str, int] = field(default_factory=dict[str, int])
@@ -584,7 +589,7 @@ class _Work:
             abstained={name: self.silent[name] / self.asked[name] for name in heard},
             left_out=dict(self.left_out), rounds=tuple(self.rounds), questions=(len(self.line), len(self.held)),
             held_out=tuple(sorted({known.id for item in self.held for _, known in item.sets})), usage=self._usage(),
-            notes=(few,) if len(self.held) < FEW else (),
+            notes=(*filter(None, [self.withheld]), *((few,) if len(self.held) < FEW else ())),
         )  # fmt: skip
 
     def _verdict(self, best: str, gap: Interval | None, after: Interval | None) -> tuple[str, bool]:

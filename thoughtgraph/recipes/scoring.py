@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, cast
 
@@ -14,9 +14,12 @@ from thoughtgraph.api import Run, again, as_model, as_models, as_store, begun, s
 from thoughtgraph.budget import Budget, Usage
 from thoughtgraph.cache import Cache
 from thoughtgraph.contracts import checked_scores
+from thoughtgraph.environment import settled
 from thoughtgraph.errors import StoreError, TaskError, Unauthorized, at_least
 from thoughtgraph.graph import ThoughtGraph
+from thoughtgraph.labels import Labels
 from thoughtgraph.learning.features import Example
+from thoughtgraph.learning.rows import AnyRow, sendable
 from thoughtgraph.marks import mark
 from thoughtgraph.model import Model, Price
 from thoughtgraph.result import Result, RunFailed
@@ -24,7 +27,7 @@ from thoughtgraph.retry import Retry
 from thoughtgraph.state import State
 from thoughtgraph.store import SQLiteStore, Store, digest
 from thoughtgraph.task import Task
-from thoughtgraph.thought import Draft, Json, Score, Thought
+from thoughtgraph.thought import Draft, Ito, Json, Passage, Score, Thought
 from thoughtgraph.verbs import Search
 
 STREAK = 3
@@ -50,12 +53,13 @@ class Asking(TypedDict, total=False):
 class Put:
     """What is put to a critic as one set: the responses to one question, or the beginnings of one response.
 
-    `whole` says that they are whole responses.
+    `whole` says that they are whole responses; `labels` are those of the private knowledge that went into them.
     """
 
     id: str
     examples: tuple[Example, ...]
     whole: bool = True
+    labels: tuple[Labels, ...] = ()
 
     def order(self, seed: int) -> list[int]:
         """In which order they are shown: by chance, so that a liking for a place is a liking for nothing else."""
@@ -124,6 +128,24 @@ class Replay:
 
 
 @dataclass(frozen=True)
+class Guarded:
+    """A critic of responses that private knowledge went into: what it asks goes to no model that the labels forbid."""
+
+    critic: Any
+    labels: tuple[Labels, ...]
+
+    @property
+    def ito(self) -> Ito:
+        """The critic's own word."""
+        return getattr(self.critic, "ito", "proxy")
+
+    async def __call__(self, states: Sequence[State]) -> list[Score]:
+        """What the critic says."""
+        origins = [Passage("", "what the rows were made from", labels=labels) for labels in self.labels]
+        return await settled(self.critic([state.knowing(*origins) for state in states]))
+
+
+@dataclass(frozen=True)
 class Recital:
     """The policy that has every response replayed to its end, and all of them judged as one set."""
 
@@ -175,10 +197,12 @@ def _job(critic: Any, put: Put, seed: int, speakers: tuple[Model | None, Mapping
     task = Task(
         first.question if first.problem is None else first.problem,
         actions={str(number): Replay(contents, put.whole) for number, contents in enumerate(told)},
-        critics={"critic": critic}, x=first.question, merge=False, name="audit",
+        critics={"critic": Guarded(critic, put.labels) if put.labels else critic}, x=first.question, merge=False,
+        name="audit",
     )  # fmt: skip
     names = [speakers[0].name if speakers[0] else "", *(f"{role}={model.name}" for role, model in speakers[1].items())]
-    made = repr((mark(critic), put.id, first.question, mark(first.problem), mark(told), put.whole, seed, names))
+    private = [mark(put.labels)] if put.labels else []
+    made = repr((mark(critic), put.id, first.question, mark(first.problem), mark(told), put.whole, seed, names, *private))
     recital, chance = Recital(tuple(map(len, told))), int(digest(f"{seed}/{put.id}")[:8], 16)
     return Job(put, tuple(order), task, recital, chance, f"audit-{digest(made)[:16]}")
 
@@ -205,6 +229,21 @@ async def _replayed(critic: Any, puts: Sequence[Put], how: Mapping[str, Any]) ->
     finally:
         if isinstance(kept, SQLiteStore) and kept is not given:
             kept.close()
+
+
+def shown(rows: Sequence[AnyRow], models: Iterable[Model | None]) -> tuple[list[AnyRow], str]:
+    """The rows that all these models may be shown, and how many others there are, in words; "" where there are none.
+
+    `TaskError` where none is left.
+    """
+    names = list(dict.fromkeys(model.name for model in models if model))
+    free = [row for row in rows if all(sendable(row, name) for name in names)]
+    if len(free) == len(rows):
+        return free, ""
+    why = f"{len(rows) - len(free)} of {len(rows)} rows rest on private knowledge that {', '.join(names)} may not see"
+    if not free:
+        raise TaskError(f"{why}: name a model that their labels allow")
+    return free, f"{why}: they are left out"
 
 
 def models_of(critic: object, main: Model | None) -> Iterator[Model | None]:

@@ -150,7 +150,8 @@ def pair(text: str) -> tuple[str, str] | None:
 def demonstrate(knowledge: Knowledge, pairs: Iterable[tuple[str, str]], *, labels: Labels | None = None) -> Added:
     """Add (question, answer) pairs to a knowledge as examples.
 
-    Of rows of demonstrations: `demonstrate(knowledge, ((row.question, row.response.text) for row in rows))`.
+    Of rows: `demonstrate(knowledge, ((row.question, row.response.text) for row in rows if not row.labels))`. Those that
+    bear labels of private knowledge are to be added with labels that allow no more.
     """
     return knowledge.add((_of(given) for given in pairs), labels=labels)
 

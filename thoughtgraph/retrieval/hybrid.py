@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from thoughtgraph.errors import TaskError, at_least
+from thoughtgraph.errors import Forbidden, TaskError, at_least
 from thoughtgraph.retrieval.ranking import called, distinct
 from thoughtgraph.retrieval.retrieve import Retriever
 from thoughtgraph.thought import Passage
@@ -46,11 +46,27 @@ class Hybrid:
             )
 
     async def __call__(self, query: str, k: int) -> list[Passage]:
-        """At most `k` passages, the highest sum first. A retriever that fails fails this search."""
+        """At most `k` passages, the highest sum first. A retriever that fails fails this search.
+
+        One that may not see the query is left out, while there are others.
+        """
         weights = self.weights or [1.0] * len(self.retrievers)
         asked = [(retriever, weight) for retriever, weight in zip(self.retrievers, weights, strict=True) if weight]
-        lists = await asyncio.gather(*(retriever(query, max(k, self.depth)) for retriever, _ in asked))
-        return fused(lists, [weight for _, weight in asked], self.k)[: max(k, 0)]
+        lists = await asyncio.gather(*(_permitted(retriever, query, max(k, self.depth)) for retriever, _ in asked))
+        found = [
+            (kept, weight) for kept, (_, weight) in zip(lists, asked, strict=True) if not isinstance(kept, Forbidden)
+        ]
+        if not found:
+            raise next(error for error in lists if isinstance(error, Forbidden))
+        return fused([kept for kept, _ in found], [weight for _, weight in found], self.k)[: max(k, 0)]
+
+
+async def _permitted(retriever: Retriever, query: str, k: int) -> Sequence[Passage] | Forbidden:
+    """What a retriever finds; that the query is not for the model behind it, where it is not."""
+    try:
+        return await retriever(query, k)
+    except Forbidden as error:
+        return error
 
 
 def fused(lists: Sequence[Sequence[Passage]], weights: Sequence[float], k: int = 60) -> list[Passage]:

@@ -53,6 +53,7 @@ INSERT INTO about VALUES ('uid', lower(hex(randomblob(8)))), ('generation', 1), 
 
 KNOWLEDGE = Kind(
     name="knowledge",
+    holds="knowledge",
     application=0x7468676B,  # "thgk"
     version=1,
     schema=SCHEMA,

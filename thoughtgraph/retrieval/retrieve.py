@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from thoughtgraph.errors import TaskError, Unparsable, at_least
 from thoughtgraph.model import Model
@@ -48,7 +48,8 @@ class Retrieve:
         """At most `n` drafts, the most relevant first; none where nothing new is found."""
         known = {passage.text.strip() for passage in state.passages}
         query, paid = await self._looked_for(state)
-        found = await self.knowledge(query, self.k + len(known))
+        with state.confiding():
+            found = await self.knowledge(query, self.k + len(known))
         new = dict[str, Passage]()
         for passage in _checked(found):
             new.setdefault(passage.text.strip(), passage)
@@ -58,7 +59,8 @@ class Retrieve:
     async def _looked_for(self, state: State) -> tuple[str, bool]:
         """The query, and whether a model wrote it: once for a thought, and further looks from there go by it too."""
         here: list[Json] = [t.content for t in state.thoughts[1:] if t.parents[:1] == (state.thought.id,)]
-        paid = [content["query"] for content in here if isinstance(content, dict) and "query" in content]
+        held = [cast("dict[str, Json]", content) for content in here if isinstance(content, dict)]
+        paid = [content["query"] for content in held if "query" in content]
         if paid:
             return as_text(paid[-1]), True
         query = self.query(state)

@@ -10,7 +10,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from thoughtgraph.errors import TaskError
+from thoughtgraph.errors import Forbidden, TaskError
+from thoughtgraph.labels import allowed
 from thoughtgraph.retrieval.embedders import Embedder, Identity, unit
 from thoughtgraph.retrieval.index import Array, Index, arrays
 from thoughtgraph.retrieval.matrix import Seen, matrix
@@ -69,8 +70,15 @@ class Dense:
     vectors: Nearest | None = None
 
     async def __call__(self, query: str, k: int) -> list[Passage]:
-        """At most `k` passages, the nearest first. `TaskError` if no embedder was given, or not that of the file."""
+        """At most `k` passages, the nearest first. `TaskError` if no embedder was given, or not that of the file.
+
+        `Forbidden` for a query made of what the embedder may not see.
+        """
         embedder = await embedder_for(self.reader)
+        if not allowed(embedder.name):
+            raise Forbidden(
+                f"the query rests on knowledge that {embedder.name}, which embeds it, may not see: use BM25"
+            )
         (vector,) = await embedder([query], query=True)
         return await asyncio.to_thread(self._found, vector, k)
 
