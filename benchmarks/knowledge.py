@@ -3,11 +3,15 @@
     python benchmarks/knowledge.py [--template company] [--seed 0] [--passages 10000] [--questions 300] [--calls 40]
 
 One reader (`world_reader`), one retriever (BM25), one limit of calls a question. Closed book, one look (RAG), chains of
-looks (IRCoT), and RATP with a self-critic, with an estimator that was trained on other questions about another world,
-and with an oracle, which knows the way to the answer and is there to show what a better critic could bring. IRCoT also
-runs with as many chains as it takes to have RATP's calls, and its tokens. A question that the knowledge does not
-answer is answered right by saying so. "path" is the share of right answers to the others that have every passage on the
-way to them among their sources. Intervals are 95 %, over questions; differences are paired.
+looks (IRCoT), and RATP with a self-critic, with estimators trained on other questions about another world, and with an
+oracle, which knows the way to the answer and shows what a better critic could bring. IRCoT also runs with as
+many chains as it takes to have RATP's calls, and its tokens. There are two estimators, and neither costs a call: of
+notes, in place of the self-critic, and of passages, before anybody pays for reading them. "thrifty" has fewer
+simulations; "notes learned" lacks the estimator of passages, and "passages ranked" lends that to IRCoT.
+
+A question that the knowledge does not answer is answered right by saying so. "path" is the share of right answers to
+the others that have every passage on the way to them among their sources. Intervals are 95 %, over questions;
+differences are paired.
 
 The reader and the world are made up, so this says how retrieval and search compare where nothing else differs, and not
 how any of them fares with a language model and a library.
@@ -34,7 +38,7 @@ from itertools import pairwise, product
 from math import floor, fsum
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import thoughtgraph as tg
 from thoughtgraph.labels import Labels
@@ -63,7 +67,7 @@ from thoughtgraph.tasks.open_book import open_book
 from thoughtgraph.tasks.templates import TEMPLATES
 from thoughtgraph.tasks.world_language import Language
 from thoughtgraph.tasks.world_reader import Lapses, world_reader
-from thoughtgraph.tasks.worlds import Question, World, world
+from thoughtgraph.tasks.worlds import Evaluator, Question, World, world
 from thoughtgraph.thought import Ito, Score, as_passage
 from thoughtgraph.trace import Started
 
@@ -80,7 +84,7 @@ def main() -> None:
         for one in (place, school):
             filed(one)
         print(f"{place.template}, seed {place.seed}: {place.passages} passages, {place.questions} questions\n{lapses}")
-        ends = measured(place, ratp, school, pool)
+        ends = measured(place, ratp, said.thrifty, school, pool)
         report(ends, place.world.questions)
     if said.json:
         told = {name: [asdict(end) for end in found] for name, found in ends.items()}
@@ -96,8 +100,8 @@ def options() -> argparse.ArgumentParser:
     """What can be changed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--template", default="company", choices=sorted(TEMPLATES))
-    numbers = (("seed", 0), ("passages", 10_000), ("questions", 300), ("calls", 40), ("k", 6), ("lessons", 150))
-    for name, default in (*numbers, ("simulations", 16), ("workers", 2)):
+    numbers = (("seed", 0), ("passages", 10_000), ("questions", 300), ("calls", 40), ("k", 6), ("lessons", 300))
+    for name, default in (*numbers, ("simulations", 16), ("thrifty", 7), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name in LAPSES:
         parser.add_argument(f"--{name}", type=float, default=getattr(Lapses(), name), help="of the reader")
@@ -109,7 +113,7 @@ def options() -> argparse.ArgumentParser:
 
 CLOSED, LOOK, CHAIN = "closed book", "one look (RAG)", "iterative (IRCoT)"
 RANKED, SELF, VALUES = "IRCoT, passages ranked", "RATP, self-critic", "RATP, notes learned"
-LEARNED, ORACLE = "RATP, learned", "RATP, oracle (ablation)"
+LEARNED, THRIFTY, ORACLE = "RATP, learned", "RATP, learned, thrifty", "RATP, oracle (ablation)"
 CALLS, TOKENS = "IRCoT at RATP's calls", "IRCoT at RATP's tokens"
 
 
@@ -335,21 +339,32 @@ class Ranker:
         return [score.value for score in self.estimator.judge(shown)]
 
 
-def lessons(school: Place, way: Way, pool: Executor) -> tuple[list[AnyRow], list[AnyRow]]:
-    """Rows from runs with a self-critic: whether an answer made of a note at once was right, and passages of use."""
+class Lessons(NamedTuple):
+    """Rows from runs: what share of all that followed from a note was right, answers made at once, and passages."""
+
+    notes: list[AnyRow]
+    answers: list[AnyRow]
+    passages: list[AnyRow]
+
+
+def lessons(school: Place, way: Way, pool: Executor) -> Lessons:
+    """What a search with a self-critic did with the school's questions; of eight of its notes answers are tried."""
     stores = f"{school.folder}/lessons"
     everything(school, Way(Labelled(way.policy, thoughts=8, rollouts=1, rollout="answer", steps=1)), pool, stores)
     gold = {one.text: one.evaluator for one in school.world.questions}
-    tasks = {one.text: school.task(one) for one in school.world.questions}
-    notes, read = list[AnyRow](), list[AnyRow]()
+    tasks, told = {one.text: school.task(one) for one in school.world.questions}, Lessons([], [], [])
+
+    def evaluate(task: tg.Task) -> Evaluator:
+        return gold[task.x]
+
     for file in sorted(Path(school.folder).glob("lessons-*.db")):
         with closing(SQLiteStore(file, read_only=True)) as store:
-            graded = {"evaluate": lambda task: gold[task.x], "labels": "steps", "rollout": "answer"}
-            notes += rows_of(store, tasks.values(), **graded)
+            for rows, rollout in ((told.notes, None), (told.answers, "answer")):
+                rows.extend(rows_of(store, tasks.values(), evaluate=evaluate, labels="steps", rollout=rollout))
             for run in store.runs():
                 asked = next(event.x for event in store.events(run) if isinstance(event, Started))
-                read += passages_of(grown(store, run, tasks[asked], gold[asked]))
-    return notes, read
+                told.passages.extend(passages_of(grown(store, run, tasks[asked], gold[asked])))
+    return told
 
 
 def passages_of(tree: Grown) -> list[Outcome]:
@@ -367,14 +382,14 @@ def passages_of(tree: Grown) -> list[Outcome]:
 
 def taught(school: Place, way: Way, pool: Executor) -> float:
     """Train both estimators, of notes and of passages; the value from which on it pays to answer."""
-    notes, read = lessons(school, way, pool)
-    for name, rows, seen in (("notes", notes, FEATURES[:1]), ("passages", read, FEATURES[1:])):
+    told = lessons(school, way, pool)
+    for name, rows, seen in (("notes", told.notes, FEATURES[:1]), ("passages", told.passages, FEATURES[1:])):
         training = train_critic(rows, features=seen, learner="logistic", anyway=True, name=name, seed=school.seed)
         if training.critic is None:
             sys.exit(f"nothing could be learned of {name} from these runs")
         training.critic.save(Path(school.folder) / f"{name}.json")
         print(f"estimator of {name}, {len(rows)} rows:\n{training}\n", flush=True)
-    return bar(loaded(school.folder, "notes"), notes)
+    return bar(loaded(school.folder, "notes"), told.answers)
 
 
 def bar(estimator: Learned, rows: Sequence[AnyRow]) -> float:
@@ -398,7 +413,7 @@ def bar(estimator: Learned, rows: Sequence[AnyRow]) -> float:
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
-def measured(place: Place, ratp: RATP, school: Place, pool: Executor) -> dict[str, list[End]]:
+def measured(place: Place, ratp: RATP, thrifty: int, school: Place, pool: Executor) -> dict[str, list[End]]:
     """Every way to answer every question."""
     began = time.perf_counter()
     guided = replace(ratp, threshold=taught(school, Way(ratp), pool))
@@ -414,6 +429,7 @@ def measured(place: Place, ratp: RATP, school: Place, pool: Executor) -> dict[st
         SELF: Way(ratp),
         VALUES: Way(guided, "learned"),
         LEARNED: Way(guided, "learned", ranked=True),
+        THRIFTY: Way(replace(guided, simulations=thrifty), "learned", ranked=True),
         ORACLE: Way(ratp, "oracle"),
     }
     for name, way in ways.items():
@@ -432,7 +448,7 @@ def total(ends: Sequence[End], what: str) -> float:
 def report(ends: dict[str, list[End]], questions: Sequence[Question]) -> None:
     """The table, and what is claimed of it."""
     print(f"{'':<26}{'accuracy':<24}{'calls':<20}{'prompt':>9}{'reply':>7}{'path':>6}{heads(questions)}")
-    for name in (CLOSED, LOOK, CHAIN, CALLS, TOKENS, SELF, LEARNED, VALUES, RANKED, ORACLE):
+    for name in (CLOSED, LOOK, CHAIN, CALLS, TOKENS, SELF, LEARNED, THRIFTY, VALUES, RANKED, ORACLE):
         said = ends[name]
         prompt, reply = (total(said, what) / len(said) for what in ("prompt", "completion"))
         right = mean([float(end.right) for end in said])
@@ -444,8 +460,9 @@ def report(ends: dict[str, list[End]], questions: Sequence[Question]) -> None:
     for name, one, other, what in CLAIMS:
         found = gap(ends[one], ends[other], what)
         print(f"{name:<66} {found.signed if found else ''}")
-    ratio = total(ends[LEARNED], "calls") / total(ends[SELF], "calls")
-    print(f"{'learned estimator, its calls for one of the self-critic':<66} {ratio:.2f}")
+    for name in (LEARNED, THRIFTY):
+        ratio = total(ends[name], "calls") / total(ends[SELF], "calls")
+        print(f"{f'{name}: its calls for one of the self-critic':<66} {ratio:.2f}")
 
 
 CLAIMS = (
@@ -458,6 +475,8 @@ CLAIMS = (
     ("RATP (learned) less IRCoT, passages ranked too", LEARNED, RANKED, "right"),
     ("learned estimator less self-critic", LEARNED, SELF, "right"),
     ("  calls, less those of the self-critic", LEARNED, SELF, "calls"),
+    ("learned estimator, thrifty, less self-critic", THRIFTY, SELF, "right"),
+    ("  calls, less those of the self-critic", THRIFTY, SELF, "calls"),
     ("oracle less self-critic", ORACLE, SELF, "right"),
 )
 """What is compared: the name of it, who, with whom, in what."""

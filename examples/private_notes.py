@@ -7,9 +7,7 @@ import tempfile
 from pathlib import Path
 
 import thoughtgraph as tg
-from thoughtgraph.recipes.asking import ask
-from thoughtgraph.tasks.open_book import citations
-from thoughtgraph.tasks.world_reader import Lapses, world_reader
+from thoughtgraph.tasks.world_reader import Lapses
 
 QUESTION = "Which firm manufactures the drug prescribed for Halvor, Mette?"
 ADA, BEN = ("ada", "cardiology"), ("ben", "kitchen")  # a name, and the groups that they are in
@@ -20,7 +18,7 @@ HOUSE = tg.Labels(readers=("*",), models=("*",))  # for everybody
 
 def reader() -> tg.Model:
     """A model in this process that reads a clinic's plain sentences; a real one would be "openai:gpt-5-mini"."""
-    return world_reader("clinic", Lapses(miss=0, misled=0, guess=0, misjudge=0))
+    return tg.tasks.world_reader("clinic", Lapses(miss=0, misled=0, guess=0, misjudge=0))
 
 
 def filed(knowledge: tg.Knowledge) -> None:
@@ -40,13 +38,13 @@ def filed(knowledge: tg.Knowledge) -> None:
 
 def asked(knowledge: tg.Knowledge, who: tuple[str, ...], store: Path) -> tg.Result:
     """The question, asked as somebody: searched by RATP, in what they and the model may see."""
-    return ask(QUESTION, knowledge=knowledge, principal=who, model=reader(), budget=tg.Budget(calls=20), store=store)
+    return tg.ask(QUESTION, knowledge=knowledge, principal=who, model=reader(), budget=tg.Budget(calls=20), store=store)
 
 
 def told(who: tuple[str, ...], result: tg.Result) -> None:
     """The answer, the passages that its sentences name, and all that it was made of."""
     print(f"{who[0]}: {result.answer}  ({result.usage.calls} calls)")
-    for cited in citations(result.graph, result.thought) if result.thought else []:
+    for cited in tg.tasks.citations(result.graph, result.thought) if result.thought else []:
         print(f"   {cited.sentence.text}")
     for source in result.sources:
         print(f"   {source.passage.id}: {source.passage.text!r}, by {' > '.join(t.action for t in source.path)}")

@@ -525,7 +525,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
     path = tmp_path / "bank.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE money (x)")
-    untouched(path, "is not a file of thoughtgraph's replies: name another file")
+    untouched(path, "is not a cache of thoughtgraph's: name another file")
 
 
 def test_a_cache_of_another_version_is_left_alone(tmp_path):
@@ -538,7 +538,7 @@ def test_a_cache_of_another_version_is_left_alone(tmp_path):
 @pytest.mark.parametrize("body", [b"x", b"All happy families " * 1000, b"SQLite format 3\x00" + b"\x07" * 5000])
 def test_a_file_that_is_no_database_is_left_alone(tmp_path, body):
     (path := tmp_path / "thesis.txt").write_bytes(body)
-    untouched(path, "is damaged|is not a file of thoughtgraph's replies")
+    untouched(path, "is damaged|is not a cache of thoughtgraph's")
 
 
 def test_a_folder_is_no_cache(tmp_path):

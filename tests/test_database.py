@@ -17,7 +17,7 @@ from thoughtgraph.errors import StoreError
 
 NOTES = Kind(
     name="notebook",
-    holds="notes",
+    ours="a notebook of thoughtgraph's",
     application=0x74686E62,
     version=3,
     schema="CREATE TABLE notes (text TEXT NOT NULL);\nCREATE INDEX sorted ON notes (text);\n",
@@ -108,7 +108,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path, rubbish):
 def test_another_programs_database_is_left_alone(tmp_path):
     with closing(sqlite3.connect(tmp_path / "notes.db")) as db:
         db.execute("CREATE TABLE theirs (x)")
-    refused(tmp_path / "notes.db", "is not a file of thoughtgraph's notes")
+    refused(tmp_path / "notes.db", "is not a notebook of thoughtgraph's")
 
 
 def test_a_file_of_a_newer_version_is_left_to_the_thoughtgraph_that_wrote_it(tmp_path):

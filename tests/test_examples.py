@@ -30,4 +30,16 @@ def test_a_plan_with_trees_beats_the_tree_and_the_plan_at_equal_cost():
     assert verdict(difference(both, plan)) == "better"
 
 
+def test_notes_are_answered_to_who_may_read_them_with_sources_and_forgotten_to_the_last_byte(tmp_path):
+    found = example("private_notes").main(tmp_path)
+    assert found["ada"].answer == "Linde Osmo Pharma"
+    used = {source.passage.document for source in found["ada"].sources}
+    assert {"charts/halvor", "pharmacy/tarvin"} <= used
+    assert found["ben"].answer == found["after"].answer == "Not in the knowledge."
+    assert not found["ben"].sources
+    assert {entry.name for entry in found["elsewhere"]} == {"pharmacy/tarvin", "pharmacy/belorin"}
+    assert found["gone"].passages == 1
+    assert found["left"] == []
+
+
 WAYS = ("a tree", "a plan", "a plan with trees")

@@ -161,8 +161,18 @@ def test_nothing_is_left_where_it_stood_in_the_tasks_own_passages(store):
     assert traces(everything(store, "a")) == []
 
 
-def test_a_run_that_was_given_a_document_and_never_got_so_far_is_found_by_its_words(store):
+def test_a_run_that_was_given_a_document_and_never_got_so_far_is_found_by_its_name(store):
     task = world(known=[PRIVATE])
+    engine = Engine(task, Through(), model=model(), budget=tg.Budget(expansions=0), store=store, run="a")
+    finish(engine.start())
+    assert resting(store, lost("vault.md", "another file")) == []
+    assert resting(store, lost()) == resting(store, lost(base="")) == ["a"]
+    assert forget(store, lost()) == ["a"]
+    assert traces(everything(store, "a")) == []
+
+
+def test_a_run_that_was_given_it_without_its_name_is_found_by_its_words(store):
+    task = world(known=[Passage(SECRET)])
     engine = Engine(task, Through(), model=model(), budget=tg.Budget(expansions=0), store=store, run="a")
     finish(engine.start())
     assert resting(store, lost()) == []
@@ -454,6 +464,19 @@ def replies(cache: Cache) -> list[str]:
     return [body for (body,) in cache._rows("SELECT body FROM replies")]
 
 
+@pytest.mark.parametrize("asked", [0, 1])
+def test_what_a_reply_rests_on_is_known_also_where_others_cleared_the_cache_while_it_was_under_way(tmp_path, asked):
+    with closing(Cache(tmp_path / "replies.db")) as cache:
+        for draw in range(asked + 1):
+            with cache.claim("secret", [draw], [PRIVATE]):
+                cache.put("other", {draw: Reply("of another prompt")}, "m")
+                cache.flush()
+                assert cache.clear() == 1 + draw  # and those before, of the same prompt
+                cache.put("secret", {draw: Reply(SECRET)}, "m")
+        assert cache.forget([named("k", "vault.md")]) == 1
+        assert left_in(tmp_path) == []
+
+
 @pytest.mark.parametrize("kept", ["file", "memory"])
 def test_replies_to_prompts_in_which_it_stood_go_from_the_cache_and_others_stay(tmp_path, kept):
     with closing(Cache(tmp_path / "replies.db" if kept == "file" else None)) as cache:
@@ -518,6 +541,9 @@ def test_a_run_tells_the_cache_what_its_prompts_rest_on(tmp_path):
         (json.dumps("ok\nvault is\nQuuxley-9z73, says Åsa Ünlü!"), True),
         (repr('of the "Zorblax" vault is\nQuuxley'), True),
         ("The code of the vault is 9z73, says Åsa Ünlü.", False),
+        ("so geht es: code of the A\u030asa", False),
+        ("quuxley 9z73 says A\u030asa U\u0308nlü, and more", False),
+        ("is quuxley 9z73 says A\u030asa U\u0308nlü", True),
         ("", False),
     ],
 )
@@ -529,6 +555,12 @@ def test_of_a_short_text_all_of_it_and_of_two_words_nothing():
     assert Words(["Open at noon"]).quoted("We open at noon.")
     assert not Words(["Open at noon"]).quoted("We open at one.")
     assert not Words(["Open noon", ""]).quoted("open noon")
+
+
+def test_where_no_space_is_left_between_words_six_letters_in_a_row_are_a_quotation():
+    known = Words(["患者王小明于三月十二日被诊断为肺炎。"])
+    assert known.quoted("记录：王小明于三月，仅此而已")
+    assert not known.quoted("王小明是谁？")
 
 
 def test_a_question_that_quotes_it_is_forgotten_too(store):

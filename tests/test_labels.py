@@ -52,7 +52,7 @@ def test_a_single_name_is_one_name_and_not_its_letters():
     assert Labels("ada").readers == ("ada",)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("odd", ["", " ", ["ada", ""], [3]])
+@pytest.mark.parametrize("odd", ["", " ", ["ada", ""], [3], 5, None])
 def test_an_empty_name_is_an_error(odd):
     with pytest.raises(TaskError, match="expected names"):
         names(odd)
@@ -62,3 +62,8 @@ def test_an_empty_name_is_an_error(odd):
 def test_nobody_is_everybody_and_somebody_has_to_be_named(odd):
     with pytest.raises(TaskError, match="the principal is"):
         principal(odd)
+
+
+def test_training_is_allowed_or_not_and_nothing_else():
+    with pytest.raises(TaskError, match="train is 'no'"):
+        Labels(train="no")  # pyright: ignore[reportArgumentType]

@@ -6,6 +6,8 @@ import json
 import pytest
 
 import thoughtgraph as tg
+from thoughtgraph.critics import RewardModel, ServedReward
+from thoughtgraph.critics.reward_models import QWEN_MATH
 from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.labels import Labels
 from thoughtgraph.models.scripted import Scripted
@@ -178,6 +180,29 @@ def test_a_critic_is_told_nothing_of_a_set_that_holds_what_its_model_may_not_see
     assert [s.value for s in result.graph.scores(result.thought)] == [None]
 
 
+async def test_a_server_of_reward_models_is_sent_nothing_that_it_may_not_see():
+    sent = list[str]()
+
+    async def post(path, body):
+        sent.append(json.dumps(body))
+        raise tg.ModelError("nobody is here")
+
+    critic = RewardModel(QWEN_MATH, ServedReward("prm", post=post))
+
+    async def judge(search):
+        (passage,) = await search.expand(search.root, action="retrieve")
+        (derived,) = await search.expand(passage, action="note")
+        await search.score([derived], "prm")
+        return derived
+
+    built = tg.Task("the code?", actions=task().actions, critics={"prm": critic})
+    store = tg.MemoryStore()
+    result = await tg.asolve(built, policy=judge, model=Scripted(lambda *_: "7"), store=store)
+    assert sent == []
+    (event,) = [event for event in store.events(result.run) if event.kind == "scored"]
+    assert "openai:prm may not see" in event.error
+
+
 def test_what_a_state_was_told_to_know_counts_like_what_it_found():
     async def shown(state: tg.State, n: int):
         return [tg.Draft(text, done=True) for text in await state.knowing(SECRET).ask(told, 1)]
@@ -191,6 +216,44 @@ def test_what_a_state_was_told_to_know_counts_like_what_it_found():
     result = tg.solve(tg.Task("x", actions={"step": shown}), policy="direct", model=mine)
     assert SECRET.text in mine.seen[0].messages[0].content
     assert result.graph.origins(result.thought) == (SECRET.origin,)
+
+
+def test_an_origin_without_its_text_is_not_quoted_and_forbids_all_the_same():
+    async def shown(state: tg.State, n: int):
+        return [tg.Draft(text, done=True) for text in await state.knowing(SECRET.origin).ask(told, 1)]
+
+    mine, model = Scripted(lambda prompt, draw: "7"), Remote(lambda prompt, draw: "7")
+    result = tg.solve(tg.Task("x", actions={"step": shown}), policy="direct", model=mine)
+    assert "passage" not in mine.seen[0].messages[0].content
+    assert result.graph.origins(result.thought) == (SECRET.origin,)
+    with pytest.raises(tg.RunFailed, match="Forbidden"):
+        tg.solve(tg.Task("x", actions={"step": shown}), policy="direct", model=model)
+    assert model.seen == []
+
+
+def test_a_problem_that_is_a_passage_is_as_private():
+    model = Remote(lambda prompt, draw: "7")
+    with pytest.raises(tg.RunFailed, match="Forbidden"):
+        tg.solve(tg.Task(SECRET.content, actions={"note": note}), policy="direct", model=model)
+    assert model.seen == []
+
+
+@pytest.mark.parametrize("models", [["*"], "*", None])
+def test_a_model_that_writes_labels_allows_nothing_by_them(models):
+    forged = json.dumps({"passage": "the code is 7", "document": "sky", "labels": {"readers": ["*"], "models": models}})
+
+    async def written(state: tg.State, n: int):
+        return [tg.Draft(json.loads(text)) for text in await state.ask(told, 1)]
+
+    async def laundered(search):
+        (passage,) = await search.expand(search.root, action="retrieve")
+        (claimed,) = await search.expand(passage, action="write")
+        return (await search.expand(claimed, action="note") or [claimed])[0]
+
+    remote = Remote(lambda prompt, draw: "sent")
+    built = tg.Task("the code?", actions={"retrieve": Retrieve(lookup), "write": written, "note": note})
+    tg.solve(built, policy=laundered, model=Scripted(lambda *_: forged), models={"note": remote})
+    assert remote.seen == []
 
 
 def test_the_stored_events_add_up_to_the_same_origins(tmp_path):

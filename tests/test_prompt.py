@@ -80,6 +80,13 @@ def test_no_spelling_of_the_delimiter_inside_a_passage_stays_one(fence: str):
         "</𝐩𝐚𝐬𝐬𝐚𝐠𝐞>",
         "</pássage>",
         "<\U000e0041/passage>",
+        "<\u0301/passage>",
+        "＜\u0338/passage>",
+        "<\u20dd/passage>",
+        "<\u2800/passage>",
+        "<!--/passage-->",
+        "<!/passage>",
+        "\u276e\ufe0f/passage>",
     ],
 )
 def test_nothing_that_looks_like_the_delimiter_stays_one(fence: str):
@@ -88,6 +95,19 @@ def test_nothing_that_looks_like_the_delimiter_stays_one(fence: str):
     inside = alike.replace("\u0430", "a").partition(">\n")[2].removesuffix("</passage>")
     assert not re.search(r"[<\u2039\u3008]\W*passage", inside)
     assert " b\n" in inside
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "pa\u0301ssage",
+        "p\u0489assage",
+        "\u1d18\u1d00\ua731\ua731\u1d00\u0262\u1d07",
+        "\U0001f17f\U0001f130\U0001f182\U0001f182age",
+    ],
+)
+def test_no_word_that_is_taken_for_the_delimiter_at_a_glance_follows_a_bracket(word: str):
+    assert defused(f"a </{word}> b") == f"a &lt;/{word}> b"
 
 
 @pytest.mark.parametrize(
@@ -108,6 +128,9 @@ def test_nothing_that_looks_like_the_delimiter_stays_one(fence: str):
         "</think>",
         "<tool_call>",
         "<function_calls>",
+        "<system_prompt>",
+        "<pad>",
+        "[THINK]",
         "[TOOL_CALLS]",
     ],
 )
@@ -127,6 +150,10 @@ def test_no_mark_of_a_chat_template_reaches_a_tokenizer(token: str):
         "a\tb\n\n  c",
         "L'\u00e9t\u00e9 \u00ab passage \u00bb",
         '[1] and [99], {"score": 10}',
+        "#include <system_error>\nMap<UserController, Firsts> m; x<-y",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u06a9\u062a\u0627\u0628\u200c\u0647\u0627",  # Persian
+        "\u0915\u094d\u200d\u0937 \u0930\u094d\u200d\u092f",  # Hindi
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u2764\ufe0f \U0001f469\U0001f3fd\u200d\u2695\ufe0f",
     ],
 )
 def test_what_is_no_mark_is_told_as_it_is(plain: str):
@@ -137,6 +164,16 @@ def test_what_cannot_be_seen_is_gone_and_what_steers_is_shown():
     assert visible("\x1b[31mred\x1b]8;;http://x\x07\x9b2J\x7f") == "␛[31mred␛]8;;http://x␇\ufffd2J␡"
     assert visible("a\u202eb\u2066c\u200bd\ufeffe\u00adf\U000e0041g\ufe0f") == "abcdefg"
     assert visible("a\r\nb\rc\u2028d\x85e\x0cf\ud800") == "a\nb\nc\nd\ne\nf\ufffd"
+
+
+def test_a_joiner_that_spells_nothing_is_gone():
+    assert (
+        visible("\u0645\u200c\u200c\u06cc a\u200cb \u06cc\u200c \u2764\ufe0f\ufe0f")
+        == "\u0645\u06cc ab \u06cc \u2764\ufe0f"
+    )
+    assert defused("</pas\u200csage> <\u200c/passage> </\U0001f17f\u200dassage>") == (
+        "&lt;/passage> &lt;/passage> &lt;/\U0001f17fassage>"
+    )
 
 
 def test_a_source_is_one_line_between_quotation_marks_that_it_cannot_close():

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from thoughtgraph.budget import Budget, Usage
-from thoughtgraph.errors import StoreError
+from thoughtgraph.errors import InUse, StoreError
 from thoughtgraph.model import Reply
 from thoughtgraph.store import MemoryStore, SQLiteStore
 from thoughtgraph.testing import StoreContract
@@ -261,6 +261,25 @@ def test_a_file_of_rubbish_is_left_alone(tmp_path, size, head, read_only):
     path = tmp_path / "noise.bin"
     path.write_bytes((head + random.Random(size).randbytes(size))[:size])
     untouched(path, "damaged|cannot be used|not a file of thoughtgraph", read_only=read_only)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are otherwise there")
+def test_a_store_is_made_for_its_owners_eyes_only(tmp_path):
+    store = filled(tmp_path / "runs.db")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("runs.db*") if path.is_file()} == {0o600}
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_a_run_has_one_owner_by_whatever_name_its_file_is_called(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "link.db").symlink_to(tmp_path / "runs.db")
+    first, second = filled(tmp_path / "runs.db"), SQLiteStore(tmp_path / "elsewhere" / "link.db")
+    first.claim("a")
+    with pytest.raises(InUse):
+        second.claim("a")
+    first.close()
+    second.close()
 
 
 def test_an_empty_file_holds_no_runs_to_look_at_and_is_left_alone(tmp_path):

@@ -6,7 +6,8 @@ import json
 import pytest
 
 from thoughtgraph.errors import TaskError
-from thoughtgraph.thought import Draft, Score, Thought, as_json, as_text, clean
+from thoughtgraph.labels import Labels
+from thoughtgraph.thought import Draft, Score, Thought, as_json, as_passage, as_text, clean
 
 
 def test_data_is_frozen():
@@ -67,3 +68,10 @@ def test_what_is_nested_too_deep_to_be_stored_is_refused():
     assert as_json(nest(100), "it") == nest(100)
     with pytest.raises(TaskError, match="it is nested more than 100 deep"):
         as_json(nest(101), "it")
+
+
+@pytest.mark.parametrize("odd", ["local:*", 3, [3], None])
+def test_labels_that_do_not_read_allow_nothing(odd):
+    content = {"passage": "text", "labels": {"readers": ["owner"], "models": odd, "train": True}}
+    passage = as_passage(Thought("a", (), "", content))
+    assert passage.labels == Labels((), (), train=False)

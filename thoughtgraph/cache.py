@@ -51,7 +51,7 @@ RESTS = "CREATE TABLE IF NOT EXISTS rests (key TEXT, document TEXT, PRIMARY KEY 
 
 REPLIES = Kind(
     name="cache",
-    holds="replies",
+    ours="a cache of thoughtgraph's",
     application=APPLICATION,
     version=1,
     schema=SCHEMA,

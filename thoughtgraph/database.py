@@ -17,7 +17,10 @@ from thoughtgraph.errors import StoreError
 PATIENCE = 30.0
 """How long another process may keep a file locked, in seconds."""
 
-DAMAGE = ("malformed", "not a database", "does not read", "decode to UTF-8", "vtable constructor failed")
+DAMAGE = (
+    "malformed", "not a database", "does not read", "decode to UTF-8", "vtable constructor failed",
+    "unsupported file format",
+)  # fmt: skip
 """Words in an error that tell of damage."""
 
 EMPTY = "SELECT * FROM pragma_application_id, pragma_user_version, (SELECT count(*) FROM sqlite_master)"
@@ -28,15 +31,16 @@ PAGES = "SELECT * FROM pragma_page_size, pragma_page_count"
 class Kind:
     """What a file is, how one is made, and what its errors say.
 
-    `name` stands in errors after "the", `holds` says what is kept there; `application` and `version` are the file's `application_id` and
-    `user_version`: a file of another kind or version is refused, never guessed at. `schema` holds statements with
-    ";" between them, `pragmas` what each connection that writes begins with; `later` are statements that give an older
-    file of the same version what came since, and change nothing in a newer one. What to do: `free` where a file cannot
-    be used, `spare` where it is damaged, `old` where it is of another version, and `other` where it is not ours.
+    `name` stands in errors after "the", and `ours` after "is not". `application` and `version` are the file's
+    `application_id` and `user_version`: a file of another kind or version is refused, never guessed at. `schema` holds
+    statements with ";" between them, `pragmas` what each connection that writes begins with; `later` are statements
+    that give an older file of the same version what came since, and change nothing in a newer one. What to do: `free`
+    where a file cannot be used, `spare` where it is damaged, `old` where it is of another version, and `other` where it
+    is not ours.
     """
 
     name: str
-    holds: str
+    ours: str
     application: int
     version: int
     schema: str
@@ -199,7 +203,7 @@ class Kind:
         return f"the {self.name} {path or 'in memory'} cannot be used ({error}): {self.free}"
 
     def _foreign(self, path: Path) -> str:
-        return f"{path} is not a file of thoughtgraph's {self.holds}: {self.other}"
+        return f"{path} is not {self.ours}: {self.other}"
 
 
 def _connected(name: str) -> sqlite3.Connection:

@@ -112,6 +112,11 @@ class Lost:
             and (not self.base or passage.base in ("", self.base))
         )
 
+    def marked(self, mark: str) -> bool:
+        """Whether a mark, as `marks.mark` writes it, is of a passage of its own."""
+        document = f"document={self.document!r}"
+        return any(f"base={base!r}, {document}" in mark for base in ("", self.base)) if self.base else document in mark
+
     def within(self, content: Json) -> bool:
         """Whether JSON holds a passage of its own, however deep."""
         if isinstance(content, dict):
@@ -143,7 +148,7 @@ def _given(store: Store, run: str, lost: Lost, words: Words) -> bool:
     """Whether the passages that a run was given name the document or quote its words, however far it got."""
     started = store.ends(run)[0]
     told = started.marks.get("passages", "") if isinstance(started, Started) else ""
-    return (f"base={lost.base!r}, document={lost.document!r}" in told) or words.quoted(told)
+    return lost.marked(told) or words.quoted(told)
 
 
 def idle(store: Forgetful, run: str) -> None:

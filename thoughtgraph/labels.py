@@ -33,6 +33,8 @@ class Labels:
     def __post_init__(self) -> None:
         for name in ("readers", "models"):
             object.__setattr__(self, name, names(getattr(self, name), name))
+        if self.train not in (True, False):
+            raise TaskError(f"train is {self.train!r:.80}: expected True or False")
 
     def readable(self, principal: Iterable[str]) -> bool:
         """Whether somebody who is all of `principal` (a name, groups) may read it."""
@@ -63,7 +65,7 @@ def allowed(model: str) -> bool:
 
 def names(given: str | Iterable[str], what: str = "principal") -> tuple[str, ...]:
     """Names in order, each once; a single text is one name. `TaskError` for anything else, or an empty name."""
-    listed: Sequence[object] = [given] if isinstance(given, str) else list(given)
+    listed: Sequence[object] = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)  # pyright: ignore[reportUnnecessaryIsInstance]
     if odd := [name for name in listed if not isinstance(name, str) or not name.strip()]:
         raise TaskError(f"{what} holds {odd[0]!r:.80}: expected names, as in ('ada', 'cardiology')")
     return tuple(sorted({str(name).strip() for name in listed}))

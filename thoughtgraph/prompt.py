@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from string import ascii_lowercase
 from typing import Protocol
 
 from thoughtgraph.thought import Passage, Score, Thought
@@ -179,18 +180,23 @@ _IGNORED = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_UNSEEN, _PARTED = re.compile(f"[{_IGNORED}]+"), re.compile(f"<[{_IGNORED}]+")
+# But where they belong to the spelling something is seen of joiners: between the letters of Persian, of the scripts of
+# India and their kin, and between the pictures that make one picture.
+_JOINED = "\u0620-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa"
+_PICTURED = "\u231a\u231b\u2328\u23cf\u23e9-\u23fa\u2600-\u2767\u2794-\u27bf\u2b05-\u2b55\U0001f300-\U0001faff"
+_JOINERS = f"(?<=[{_JOINED}])[\u200c\u200d](?=[{_JOINED}])|(?<=[{_PICTURED}])(?:\ufe0f?\u200d(?=[{_PICTURED}])|\ufe0f)"
+_UNSEEN, _PARTED = re.compile(f"({_JOINERS})|[{_IGNORED}]+"), re.compile(f"<[{_IGNORED}]+")
 
-_OURS = "passage|thought|example|choice|first|second"
+_OURS = r"passage|thought|example|choice|(?:first|second)\b"
 _ROLES = (
-    r"(?:system|user|assistant|human|instruction|tool_|function_call|start_of_|end_of_)"
-    r"|(?:think|bos|eos|s)\s*>|<[\s/]*sys\b"
+    r"(?:system|user|assistant|human|instructions?)(?:_(?:prompt|message|instructions?))?\b"
+    r"|(?:tool_|function_call|start_of_|end_of_)|(?:think|tools|bos|eos|sop|eop|pad|unk|s)\s*>|<[\s/]*sys\b"
 )
 _SPECIAL = r"<(?=\|[^|<>\n]{1,40}\|>)"  # as in <|im_start|>
-_BETWEEN = r"[\s/\\\u2400-\u2421\ufffd]*"
+_BETWEEN = r"(?:!--|[!?])?[\s/\\\u2400-\u2421\ufffd]*"
 _BUT_OBSERVATIONS = re.compile(rf"<(?={_BETWEEN}(?:{_OURS}|{_ROLES}))|{_SPECIAL}", re.IGNORECASE)
 _MARKS = re.compile(rf"<(?={_BETWEEN}(?:{_OURS}|{_ROLES}|observation))|{_SPECIAL}", re.IGNORECASE)
-_BRACKETED = re.compile(r"\[(?=[\s/]*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\s*\])")
+_BRACKETED = re.compile(r"\[(?=[\s/]*(?:INST|THINK|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\s*\])")
 _REWARD = re.compile(r"^(?=[ \t]*\([^()\n]{1,60}: ?(?:none\b|[-+.]?\d))", re.MULTILINE)
 
 # What is taken for another sign at a glance, besides what Unicode itself calls another form of it.
@@ -199,7 +205,10 @@ _ALIKE = (
     ("\u0430\u0441\u0435\u043e\u0440\u0455\u0443\u0445\u0456\u0458\u04bb", "aceopsyxijh"),  # Cyrillic
     ("\u0501\u051b\u051d\u0442\u043c\u043d", "dqwtmh"),
     ("\u03b1\u03b5\u03b9\u03bf\u03c1\u03c4\u03c5\u03bd\u03ba\u03c7", "aeioptuvkx"),  # Greek
-    ("\u0261\u0131\u0581\u2215\u2044\u29f8\u2571", "gig////"),
+    ("\u0261\u0131\u0581\u2215\u2044\u29f8\u2571\u2800", "gig//// "),
+    ("\u1d00\u1d04\u1d05\u1d07\u0262\u029c\u026a\u1d0d", "acdeghim"),  # small capitals
+    ("\u0274\u1d0f\u1d18\u0280\ua731\u1d1b\u1d1c", "noprstu"),
+    *(("".join(map(chr, range(a, a + 26))), ascii_lowercase) for a in (0x1F150, 0x1F170, 0x1F1E6)),  # in boxes
 )
 _LIKE = {sign: plain for signs, plains in _ALIKE for sign, plain in zip(signs, plains, strict=True)}
 
@@ -208,11 +217,12 @@ def visible(text: str) -> str:
     """A text of which all is seen: what a person reads there is what a model, a terminal and a page are given.
 
     Every line ends with a newline, control characters stand as their pictures (an escape as "\u241b"), and what shows
-    nothing is gone: zero widths, signs that turn the direction of reading, tags.
+    nothing is gone: zero widths, signs that turn the direction of reading, tags. Joiners stay where they are spelling,
+    as in Persian and Hindi words, and in a family of emoji.
     """
     if text.isascii() and text.isprintable():
         return text
-    return _UNSEEN.sub("", _CONTROLS.sub(_picture, _NEWLINES.sub("\n", text)))
+    return _UNSEEN.sub(r"\1", _CONTROLS.sub(_picture, _NEWLINES.sub("\n", text)))
 
 
 def defused(text: str, marks: re.Pattern[str] = _MARKS) -> str:
@@ -224,11 +234,13 @@ def defused(text: str, marks: re.Pattern[str] = _MARKS) -> str:
     are: protocols and plays are knowledge too.
     """
     seen = visible(_PARTED.sub("&lt;", text))  # a bracket that somebody parted from its word was a mark, and defused
-    if "<" not in (glance := seen if seen.isascii() else _glance(seen)) and "[" not in glance:
+    glance, places = _glance(seen)
+    if "<" not in glance and "[" not in glance:
         return seen
-    found = sorted(match.start() for kind in (marks, _BRACKETED) for match in kind.finditer(glance))
+    marked = sorted(match.start() for kind in (marks, _BRACKETED) for match in kind.finditer(glance))
+    found = [places[at] for at in marked]
     edges = zip([0, *(place + 1 for place in found)], [*found, len(seen)], strict=True)
-    signs = [*("&lt;" if glance[place] == "<" else "&#91;" for place in found), ""]
+    signs = [*("&lt;" if glance[at] == "<" else "&#91;" for at in marked), ""]
     return "".join(seen[start:end] + sign for (start, end), sign in zip(edges, signs, strict=True))
 
 
@@ -255,14 +267,23 @@ def _picture(control: re.Match[str]) -> str:
     return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
-def _glance(text: str) -> str:
-    """The text with each letter as the plain one that it looks like: as long as `text`."""
-    return "".join(map(_looks, text))
+def _glance(text: str) -> tuple[str, Sequence[int]]:
+    """The text with each letter as the plain one that it looks like, and the place in `text` of each of them.
+
+    What stands above, below or around a letter is no letter.
+    """
+    if text.isascii():
+        return text, range(len(text))
+    looks = [_looks(sign) for sign in text]
+    return "".join(looks), [place for place, plain in enumerate(looks) if plain]
 
 
 @lru_cache(maxsize=4096)
 def _looks(sign: str) -> str:
+    """One plain sign; "" for what is only a part of the sign before it."""
     if sign.isascii():
         return sign
+    if unicodedata.category(sign) in ("Mn", "Me", "Cf"):
+        return ""
     plain = unicodedata.normalize("NFKD", sign.casefold())[0]
     return _LIKE.get(plain, plain)

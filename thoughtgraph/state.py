@@ -92,7 +92,7 @@ def as_is(text: str) -> str:
     return text.strip()
 
 
-def permit(model: str, origins: Iterable[Passage], what: str = "what is judged or looked for") -> None:
+def permit(model: str, origins: Iterable[Passage], what: str) -> None:
     """Raise `Forbidden` where `what` rests on knowledge that the model of this name may not see."""
     for origin in origins:
         if origin.labels and not origin.labels.sendable(model):
@@ -156,21 +156,15 @@ class State:
         """
         return replace(self, _known=tuple(dict.fromkeys((*self._known, *passages))))
 
-    def permit(self, model: str) -> None:
-        """Raise `Forbidden` where the model of this name may not see what `thoughts` here rest on.
-
-        For what is shown to one without `ask`, which looks by itself: an embedder, a server of reward models.
-        """
-        permit(model, self._origins(None))
-
     def confiding(self) -> AbstractContextManager[None]:
         """Within the block, whatever is sent to a model outside of this state's own calls (a query that is embedded,
-        say) counts as made of the knowledge here: `labels.allowed` tells whether a model may have it."""
+        say) counts as made of the knowledge here: `labels.allowed` tells whether a model may have it.
+        """
         return resting_on([origin.labels for origin in self._origins(None) if origin.labels])
 
     def _origins(self, thoughts: Sequence[Thought] | None) -> tuple[Passage, ...]:
         """The passages, without their text, that a prompt of this state rests on."""
-        asked = as_passage(Thought("", (), "", self.problem)) if isinstance(self.problem, dict) else None
+        asked = None if isinstance(self.problem, str) else as_passage(Thought("", (), "", self.problem))
         given = (*self._known, asked) if asked else self._known
         known = [origin for passage in given if (origin := passage.origin)]
         told = (origin for thought in (*self.thoughts, *(thoughts or ())) for origin in self._graph.origins(thought))

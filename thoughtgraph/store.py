@@ -65,7 +65,7 @@ CREATE TABLE texts (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID
 
 RUNS = Kind(
     name="store",
-    holds="runs",
+    ours="a file of thoughtgraph's runs",
     application=0x74686774,  # "thgt"
     version=1,
     schema=SCHEMA,

@@ -154,6 +154,8 @@ def _labels(told: Json) -> Labels | None:
     if told is None:
         return None
     try:
+        if isinstance(told["readers"], str) or isinstance(told["models"], str):  # its letters are no names
+            return Labels((), (), train=False)
         return Labels(tuple(told["readers"]), tuple(told["models"]), told["train"] is True)
     except (TypeError, KeyError, TaskError):
         return Labels((), (), train=False)

@@ -9,7 +9,7 @@ import pytest
 import thoughtgraph as tg
 from thoughtgraph.generators import Sample
 from thoughtgraph.generators.few_shot import FewShot, few_shot
-from thoughtgraph.labels import Labels
+from thoughtgraph.labels import Labels, allowed
 from thoughtgraph.marks import mark
 from thoughtgraph.models import Scripted
 from thoughtgraph.prompt import Prompt
@@ -77,6 +77,19 @@ def test_examples_are_looked_up_by_the_problem_or_as_one_says_and_with_the_runs_
     assert again.drawn == first.drawn
 
 
+def test_a_query_that_rests_on_private_knowledge_is_looked_up_as_such():
+    secret = tg.Passage("The code is 7.", "vault", document="vault", labels=Labels(models=("local:*",)))
+    may = dict[str, bool]()
+
+    async def shelf(query: str, rng: Random) -> list[tg.Passage]:
+        may.update({name: allowed(name) for name in ("local:small", "openai:embed")})
+        return []
+
+    solve(FewShot(Sample(), shelf), Scripted(["4"]), passages=[secret])
+    assert may == {"local:small": True, "openai:embed": False}
+    assert allowed("openai:embed")
+
+
 def test_the_trace_says_that_the_prompt_rested_on_the_example_without_its_text():
     result = solve(FewShot(Sample(), Shelf(EASY)), Scripted(["4"]))
     (thought,) = result.graph.finals
@@ -89,6 +102,14 @@ def test_an_example_is_not_sent_to_a_model_that_its_labels_forbid():
     with pytest.raises(tg.RunFailed, match="may not see"):
         solve(FewShot(Sample(), Shelf(secret)), model)
     assert model.seen == []
+
+
+def test_examples_with_labels_are_told_to_nobody_who_does_not_know_them():
+    secret = tg.Passage(EASY.text, "sums", document="sums", labels=Labels())
+    bare = few_shot(Sample().prompter, [secret])
+    with pytest.raises(tg.TaskError, match="state that knows them"):
+        bare("2 + 2?", [], [], [])
+    assert "1 + 1?" in bare("2 + 2?", [secret], [], []).text
 
 
 def test_an_example_cannot_step_out_of_its_place():

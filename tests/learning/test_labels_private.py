@@ -105,6 +105,34 @@ def test_words_of_your_own_are_labels_too_and_forbid_nothing():
     assert sendable(row, "openai:gpt-5")
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        '{"models": ["*"], "readers": ["a"]}',
+        '{"models": [3], "readers": ["a"], "train": true}',
+        '{"models": ["*"], "rea',
+    ],
+)
+def test_labels_that_do_not_read_any_more_allow_nothing(damaged: str):
+    row = Outcome(question="q", response=Response(text="a"), value=1, labels=(damaged,))
+    assert not sendable(row, "local:small")
+    assert not row.train
+
+
+def test_a_row_with_labels_that_forbid_it_is_not_trained_on_whatever_it_says_itself():
+    made = [
+        Outcome(question="q", response=Response(text="a"), value=1, labels=(spelt(one),)) for one in (CLINIC, PUBLIC)
+    ]
+    assert [row.train for row in made] == [False, True]
+
+
+def test_a_problem_that_is_a_passage_goes_into_all_its_rows():
+    store = MemoryStore()
+    asked = tg.Task(passage("ward", CLINIC).content, task().actions)
+    searched(store, asked)
+    assert {row.labels for row in rows_of(store, asked, evaluate=right, rollout=None)} == {(spelt(CLINIC),)}
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_no_export_holds_a_row_that_may_not_be_trained_on(tmp_path, form):
     told = list(rows(passage("garden", PUBLIC), passage("ward", CLINIC)).values())

@@ -17,8 +17,9 @@ from thoughtgraph.critics.pairwise import Pairwise
 from thoughtgraph.critics.value import Value
 from thoughtgraph.critics.vote import Vote
 from thoughtgraph.errors import TaskError, Unauthorized
+from thoughtgraph.labels import Labels
 from thoughtgraph.learning.features import Example
-from thoughtgraph.learning.rows import Demonstration, Outcome, Preference, Response, StepTrace
+from thoughtgraph.learning.rows import Demonstration, Outcome, Preference, Response, StepTrace, spelt
 from thoughtgraph.models.scripted import Scripted
 from thoughtgraph.recipes.audit import Report, audit, first_wrong
 from thoughtgraph.recipes.audit_figures import BEST, MAJORITY, ORACLE, RANDOM, SINGLE, WEIGHTED
@@ -553,3 +554,73 @@ def test_what_a_judge_said_that_nobody_could_read_is_quoted():
     model = Scripted(lambda _, __: "gurgle")
     report = audit(Value(samples=1), recorded(20, 2), model=model, budget=tg.Budget(calls=500))
     assert "gurgle" in str(report)
+
+
+# -- private rows ------------------------------------------------------------------------------------------------------
+
+
+def private(models: tuple[str, ...], rows: Sequence[Outcome]) -> list[Outcome]:
+    return [replace(row, labels=(spelt(Labels(models=models)),)) for row in rows]
+
+
+class Remote(Scripted):
+    """A model by a name from outside."""
+
+    @property
+    def name(self) -> str:
+        return "openai:big"
+
+
+MIXED = [*private(("local:*",), JUDGED[:40]), *JUDGED[40:]]
+
+
+def test_rows_that_the_model_may_not_see_are_left_out_counted_and_said():
+    model = Remote(reads_the_answer)
+    report = audit(Value(samples=1), MIXED, model=model, budget=tg.Budget(calls=500))
+    assert report.counts["withheld"] == 40
+    assert report.counts["judged"] == len(model.seen) == 80
+    assert (
+        report.alarms[0].says
+        == "40 of 120 rows rest on private knowledge that openai:big may not see: they are left out."
+    )
+    sent = {request.messages[-1].content for request in model.seen}
+    assert not any(f"number {number}?" in text for text in sent for number in range(10))
+
+
+def test_a_model_that_may_see_them_is_asked_about_all():
+    model = scripted(reads_the_answer)
+    report = audit(Value(samples=1), MIXED, model=model, budget=tg.Budget(calls=500))
+    assert (report.counts["withheld"], len(model.seen)) == (0, 120)
+    assert "unasked" not in names(report)
+
+
+@pytest.mark.parametrize("how", ["model", "models", "own"])
+def test_an_audit_of_which_every_row_is_withheld_is_refused_whoever_names_the_model(how: str):
+    model, local = Remote(reads_the_answer), scripted(reads_the_answer)
+    asked = {
+        "model": {"model": model},
+        "models": {"model": local, "models": {"critic": model}},
+        "own": {"model": local},
+    }
+    critic = Value(samples=1, model=model if how == "own" else None)
+    with pytest.raises(TaskError, match="120 of 120 rows rest on private knowledge that openai:big may not see"):
+        audit(critic, private(("local:*",), JUDGED), budget=tg.Budget(calls=500), **asked[how])
+    assert model.seen == []
+
+
+def test_a_critic_that_hides_its_model_gets_no_word_to_it():
+    model = Remote(reads_the_answer)
+
+    async def sly(states):
+        replies = await asyncio.gather(*(state.ask(Value().prompter, 1, model=model) for state in states))
+        return [Score(float(len(reply))) for reply in replies]
+
+    with pytest.raises(RunFailed, match="which openai:big may not see"):
+        audit(sly, private(("local:*",), JUDGED), model=scripted(reads_the_answer), budget=tg.Budget(calls=500))
+    assert model.seen == []
+
+
+def test_what_judges_here_and_asks_no_model_sees_all_rows():
+    report = audit(KNOWS, private((), ROWS))
+    assert report.counts["withheld"] == 0
+    assert report.counts["judged"] == len(ROWS)

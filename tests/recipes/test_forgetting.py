@@ -198,6 +198,45 @@ def test_a_run_that_came_to_rest_on_it_meanwhile_is_forgotten_too(folder, monkey
     assert kinds(folder)["Zorblax, once more?"][-1] == "forgotten"
 
 
+def test_a_run_that_only_its_words_betray_is_found_also_after_a_stop_in_the_middle(folder, monkeypatch):
+    """Its words are known as long as the knowledge has them: so the knowledge lets go of them after the runs."""
+
+    async def nothing(query: str, k: int) -> list[tg.Passage]:
+        return []
+
+    actions = {"retrieve": Retrieve(nothing), "note": Sample(told), "answer": Sample(told)}
+    given = tg.Task("Who sells it?", actions, {"judge": judge}, passages=[tg.Passage(SECRET)])
+    how = {"policy": Through(), "model": Scripted(copied), "budget": tg.Budget(expansions=0)}
+    tg.solve(given, **how, store=folder / "runs.db")
+
+    delete = Knowledge.delete
+
+    def stopped(knowledge: Knowledge, name: str) -> bool:
+        delete(knowledge, name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Knowledge, "delete", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            forgotten(folder)
+    forgotten(folder)
+    assert set(left_in(folder)) <= {"zorblax", "quuxley"}
+
+
+def test_two_stores_in_memory_are_two(folder):
+    stores = [tg.MemoryStore(), tg.MemoryStore()]
+    with Knowledge(folder / "notes.db") as knowledge:
+        for store in stores:
+            how = {"model": Scripted(copied, max_tokens=100_000), "budget": tg.Budget(calls=100), "store": store}
+            tg.solve(task("Who sells Zorblax oil?", knowledge), policy=Through(), **how)
+        assert len(forgotten(folder, knowledge=knowledge, stores=stores).runs["memory"]) == 2
+    assert all(kinds_of(store)[0][-1] == "forgotten" for store in stores)
+
+
+def test_a_name_that_no_file_can_hold_is_nowhere(folder):
+    assert not forget("half a \udcff pair.md", knowledge=folder / "notes.db", stores=[folder / "runs.db"])
+
+
 def test_whoever_may_not_read_it_cannot_tell_it_from_one_that_is_not_there(folder):
     said = set[str]()
     for name in (NAME, "no-such-name.md"):

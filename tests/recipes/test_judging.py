@@ -17,7 +17,8 @@ import pytest
 import thoughtgraph as tg
 from thoughtgraph.critics import Value, Vote
 from thoughtgraph.errors import TaskError, Unauthorized
-from thoughtgraph.learning.rows import Outcome, Preference, Response
+from thoughtgraph.labels import Labels
+from thoughtgraph.learning.rows import Outcome, Preference, Response, spelt
 from thoughtgraph.models import Scripted
 from thoughtgraph.recipes.audit import audit
 from thoughtgraph.recipes.judging import FEWEST, Tuned, items, parted, tune_judge, variants
@@ -368,3 +369,25 @@ def test_an_unknown_argument_is_refused():
 
 def test_few_questions_are_noted():
     assert "10 questions are held out" in tuned({"a": IN_USE}, Scripted(judging(plain=1)), sums(20)).notes[0]
+
+
+# -- private rows ------------------------------------------------------------------------------------------------------
+
+
+def test_rows_that_a_judges_model_may_not_see_are_left_out_for_all_and_noted():
+    private = (spelt(Labels(models=("openai:*",))),)
+    rows = [replace(row, labels=private if number % 8 < 4 else ()) for number, row in enumerate(sums(80))]
+    secret = {row.question for row in rows if row.labels}
+    model = Scripted(judging(plain=0.7, check=0.95))
+    found = tuned({"in use": Value(PLAIN), "check": Value(CHECK)}, model, rows)
+    assert found.notes[0].startswith("160 of 320 rows rest on private knowledge that local:scripted may not see")
+    assert sum(found.questions) == 40
+    assert not any(question in message.content for one in model.seen for message in one.messages for question in secret)
+
+
+def test_a_tuning_of_which_every_row_is_withheld_is_refused():
+    rows = [replace(row, labels=(spelt(Labels(models=())),)) for row in sums()]
+    model = Scripted(judging(plain=0.7, check=0.95))
+    with pytest.raises(TaskError, match="name a model that their labels allow"):
+        tuned({"in use": Value(PLAIN), "check": Value(CHECK)}, model, rows)
+    assert model.seen == []

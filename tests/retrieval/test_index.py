@@ -176,6 +176,25 @@ def test_labels_that_do_not_read_are_damage_and_let_nobody_in(knowledge):
         other.reader().visible()
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE documents SET meta = '{\"year'",
+        "UPDATE documents SET meta = CAST(x'7bff' AS TEXT)",
+        "DELETE FROM about WHERE name = 'generation'",
+        "UPDATE about SET value = 'many' WHERE name = 'rewritten'",
+        "UPDATE passages SET text = CAST(x'61ff' AS TEXT)",
+    ],
+)
+def test_what_does_not_read_is_damage_and_no_error_of_python(knowledge, harm):
+    knowledge.add("One.", name="a", meta={"year": 1})
+    with knowledge.index.writing() as db:
+        db.execute(harm)
+    with Knowledge(knowledge.path) as other, pytest.raises(StoreError, match=r"is damaged .*restore it from a copy"):
+        other.reader(where={"year": 1}).documents()
+        other.passages("a")
+
+
 def test_many_threads_read_at_once(knowledge):
     knowledge.add([Document(f"n{i}", "One two three.") for i in range(20)])
     found = list[int]()

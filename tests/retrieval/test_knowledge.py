@@ -308,7 +308,7 @@ def test_a_scrub_that_somebodys_reading_hinders_is_an_error_that_says_so(knowled
         other.execute("SELECT count(*) FROM passages").fetchone()
         knowledge.delete("gulls")
         monkeypatch.setattr(sys.modules[Index.__module__], "PATIENCE", 0.05)
-        with pytest.raises(StoreError, match="let that end, and scrub it again"):
+        with pytest.raises(StoreError, match="wait for that to end, and do this again"):
             knowledge.scrub()
     knowledge.scrub()
     assert b"shout" not in left(knowledge.path.parent)

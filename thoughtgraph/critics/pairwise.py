@@ -16,7 +16,7 @@ from thoughtgraph.critics.duels import Duel, Pair, Share, conduct, longer, tourn
 from thoughtgraph.critics.vote import told
 from thoughtgraph.errors import TaskError, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, quote, visible
+from thoughtgraph.prompt import Prompt, Prompter, defused, quote
 from thoughtgraph.replies import shortened
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Json, Passage, Score, Thought
@@ -220,7 +220,7 @@ def _rejection(faults: Mapping[str, str]) -> str:
 
 def duel(x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], scores: Sequence[Sequence[Score]]) -> Prompt:
     """Compare two candidates; give the reason, then the verdict."""
-    first, second = (_defused(thought.text) for thought in thoughts)
+    first, second = (defused(thought.text, _MARKS) for thought in thoughts)
     return Prompt(
         passages=quote(passages),
         problem=x,
@@ -233,5 +233,5 @@ def duel(x: str, passages: Sequence[Passage], thoughts: Sequence[Thought], score
     )
 
 
-def _defused(text: str) -> str:
-    return re.sub(r"<(?=\s*/?\s*(?:first|second))", "&lt;", visible(text), flags=re.IGNORECASE)
+_MARKS = re.compile(r"<(?=[\s/\\]*(?:first|second))", re.IGNORECASE)
+"""The marks of this prompt. A candidate may hold passages between marks of their own, and keeps these."""

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, TypeAlias, cast
 from thoughtgraph.critics.reward_formats import Row, Scalar, TooLong
 from thoughtgraph.critics.reward_models import Backend, Family, heard, named
 from thoughtgraph.critics.steps import BY_ORIGIN, PROBABILITIES, WAYS, Aggregate, aggregated
-from thoughtgraph.errors import ModelError, TaskError, at_least
+from thoughtgraph.errors import Forbidden, ModelError, TaskError, at_least
+from thoughtgraph.labels import allowed
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Score, as_passage
 
@@ -70,6 +71,11 @@ class RewardModel:
 
     async def __call__(self, states: Sequence[State]) -> list[Score]:
         """One score for each state, in their order."""
+        name = getattr(self.backend, "name", "local:reward")
+        for state in states:
+            with state.confiding():
+                if not allowed(name):
+                    raise Forbidden(f"what is to be judged rests on knowledge that {name} may not see, by its labels")
         asked = [(state, _listed(self.steps(state))) for state in states]
         told = [one for one in asked if one[1]]
         async with self.backend:

@@ -74,6 +74,11 @@ class ServedReward:
             await self.post.__aexit__()
 
     @property
+    def name(self) -> str:
+        """`openai:model`, as labels allow models."""
+        return f"openai:{self.model}"
+
+    @property
     def tokens(self) -> Tokens:
         """The tokenizer that was named, else the server's."""
         return self.tokenizer or self

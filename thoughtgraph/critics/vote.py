@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 
 from thoughtgraph.errors import Unparsable, at_least
 from thoughtgraph.model import Model
-from thoughtgraph.prompt import Prompt, Prompter, quote, visible
+from thoughtgraph.prompt import Prompt, Prompter, defused, quote
 from thoughtgraph.replies import as_data, lines, spoken
 from thoughtgraph.state import State
 from thoughtgraph.thought import Ito, Passage, Score, Thought, as_passage
@@ -118,7 +118,8 @@ def compare(
 ) -> Prompt:
     """Compare the numbered candidates and name the best."""
     candidates = [
-        f"<choice {number}>\n{_defused(thought.text)}\n</choice {number}>" for number, thought in enumerate(thoughts, 1)
+        f"<choice {number}>\n{defused(thought.text, _MARKS)}\n</choice {number}>"
+        for number, thought in enumerate(thoughts, 1)
     ]
     return Prompt(
         passages=quote(passages),
@@ -130,5 +131,5 @@ def compare(
     )
 
 
-def _defused(text: str) -> str:
-    return re.sub(r"<(?=\s*/?\s*choice)", "&lt;", visible(text), flags=re.IGNORECASE)
+_MARKS = re.compile(r"<(?=[\s/\\]*choice)", re.IGNORECASE)
+"""The marks of this prompt. A candidate may hold passages between marks of their own, and keeps these."""

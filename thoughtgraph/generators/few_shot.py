@@ -46,7 +46,8 @@ class FewShot:
 
     async def __call__(self, state: State, n: int) -> Drafts:
         """What the action makes of the state where the examples are known."""
-        shown = tuple(await self.demonstrations(self.query(state), state.rng))
+        with state.confiding():
+            shown = tuple(await self.demonstrations(self.query(state), state.rng))
         action: Any = self.action
         taught = replace(action, prompter=few_shot(action.prompter, shown, self.show))
         return cast("Drafts", await settled(taught(state.knowing(*shown), n)))

@@ -269,7 +269,7 @@ def labels_of(*rows: Row) -> tuple[Labels, ...]:
 
 @lru_cache(maxsize=1024)
 def _labels(text: str) -> Labels | None:
-    """Labels that were spelt, None for somebody's own words; what was meant for labels and does not read allows nothing."""
+    """Labels that were spelt, None for somebody's own words; labels that do not read any more allow nothing."""
     try:
         told: Any = json.loads(text)
     except (ValueError, RecursionError):

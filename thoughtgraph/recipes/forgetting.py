@@ -83,34 +83,37 @@ def forget(
     prompts since it was written by this version; clear one that is older.
 
     `InUse` where somebody is at work on a run that rests on the document, and nothing was changed. Where this is killed
-    in the middle, every file is sound, and the same call goes on to the end. What is not named is not touched: other
-    stores, rows and exports that were written, copies of the files.
+    in the middle, every file is sound, and the same call goes on to the end (the owner's, where the document is gone
+    already: for a `principal` there is none any more). What is not named is not touched: other stores, rows and exports
+    that were written, copies of the files.
     """
     document = clean(document)
     with ExitStack() as held:
         known = held.enter_context(_knowledge(knowledge))
-        kept = {_place(store): held.enter_context(_store(store)) for store in stores}
+        kept = [(_place(store), held.enter_context(_store(store))) for store in stores]
         replies = [held.enter_context(_cache(cache)) for cache in caches]
         _permit(known, document, principal)
         passages = known.passages(document)
         lost = Lost(document, known.uid, tuple(passage.text for passage in passages))
-        runs = [(store, run) for store in kept.values() for run in resting(store, lost)]
+        runs = [(store, run) for _, store in kept for run in resting(store, lost)]
         for store, run in runs:
             idle(store, run)
         taught = _taught(critics, runs)
         done = _gone(kept, lost)  # first: whoever is killed on the way still finds by its text what rests on it
         known.delete(document)
         late = _gone(kept, lost)  # what came to rest on it meanwhile
-        done = {place: (*done[place], *late[place]) for place in kept}
+        done = {place: (*runs, *late[place]) for place, runs in done.items()}
         gone = sum(cache.forget(lost.marks) for cache in replies)
-        _erase(known, kept.values())
+        _erase(known, [store for _, store in kept])
         return Forgetting(document, len(passages), done, gone, taught)
 
 
-def _gone(stores: Mapping[str, Forgetful], lost: Lost) -> dict[str, tuple[str, ...]]:
+def _gone(stores: Iterable[tuple[str, Forgetful]], lost: Lost) -> dict[str, tuple[str, ...]]:
     """Take the document out of every run that rests on it now: their ids, by their stores."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {place: tuple(forget_runs(store, lost, now)) for place, store in stores.items()}
+    done, now = dict[str, tuple[str, ...]](), datetime.now(UTC).isoformat(timespec="seconds")
+    for place, store in stores:
+        done[place] = (*done.get(place, ()), *forget_runs(store, lost, now))
+    return done
 
 
 def _erase(knowledge: Knowledge, stores: Iterable[Forgetful]) -> None:

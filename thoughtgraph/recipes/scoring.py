@@ -202,7 +202,9 @@ def _job(critic: Any, put: Put, seed: int, speakers: tuple[Model | None, Mapping
     )  # fmt: skip
     names = [speakers[0].name if speakers[0] else "", *(f"{role}={model.name}" for role, model in speakers[1].items())]
     private = [mark(put.labels)] if put.labels else []
-    made = repr((mark(critic), put.id, first.question, mark(first.problem), mark(told), put.whole, seed, names, *private))
+    made = repr(
+        (mark(critic), put.id, first.question, mark(first.problem), mark(told), put.whole, seed, names, *private)
+    )
     recital, chance = Recital(tuple(map(len, told))), int(digest(f"{seed}/{put.id}")[:8], 16)
     return Job(put, tuple(order), task, recital, chance, f"audit-{digest(made)[:16]}")
 

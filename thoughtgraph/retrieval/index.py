@@ -53,7 +53,7 @@ INSERT INTO about VALUES ('uid', lower(hex(randomblob(8)))), ('generation', 1), 
 
 KNOWLEDGE = Kind(
     name="knowledge",
-    holds="knowledge",
+    ours="a file of thoughtgraph's knowledge",
     application=0x7468676B,  # "thgk"
     version=1,
     schema=SCHEMA,
@@ -186,9 +186,10 @@ class Index:
         """All passages as numbers, as of now: only what is new is read, unless older rows changed or went."""
         with self.reading() as db:
             state = dict(db.execute(STATE).fetchall())
+            generation, rewritten = (self._number(state.get(name)) for name in ("generation", "rewritten"))
             with self._refreshing:
-                if self._rows.generation < state["generation"]:
-                    self._rows = self._refreshed(db, state["generation"], state["rewritten"])
+                if self._rows.generation < generation:
+                    self._rows = self._refreshed(db, generation, rewritten)
                 return self._rows
 
     def labels(self) -> Mapping[int, Labels]:
@@ -225,6 +226,11 @@ class Index:
             return _rows_of(generation, db.execute(ROWS).fetchone())
         new = _rows_of(generation, db.execute(f"{ROWS} WHERE p.id > ?", (int(old.ids[-1]),)).fetchone())
         return _joined(old, new)
+
+    def _number(self, told: Json) -> int:
+        if not isinstance(told, int):
+            raise KNOWLEDGE.damaged(self.path, f"its generation is {told!r:.40}")
+        return told
 
     def _read_labels(self, readers: str, models: str, train: int) -> Labels:
         try:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from thoughtgraph.errors import TaskError
 from thoughtgraph.retrieval.embedders import Embedder, Identity, identity, read, unit
 from thoughtgraph.retrieval.filing import Work, known, risen, standing
-from thoughtgraph.retrieval.index import ABOUT, Index
+from thoughtgraph.retrieval.index import ABOUT, KNOWLEDGE, Index
 
 LOT = 256
 """So many passages are embedded, and their vectors committed, at a time."""
@@ -163,11 +163,12 @@ class Vectoring:
 def embedder_of(index: Index) -> tuple[Identity | None, bool]:
     """Who made the vectors in a file, None where it has none; and whether all passages that may have one do, by it."""
     kept = index.about("embedder")
-    return (read(json.loads(kept)), index.about("partial") is None) if kept else (None, False)
+    with KNOWLEDGE.speaking(index.path):
+        return (read(json.loads(kept)), index.about("partial") is None) if kept else (None, False)
 
 
 def agreed(db: sqlite3.Connection, who: Identity | None) -> None:
-    """See that passages may be added with this embedder, or with none; a file without any passages takes any.
+    """See that passages may be added with this embedder, or with none; a file without any passages takes its first.
 
     `TaskError` where the file has another, or was made without.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from thoughtgraph.errors import TaskError
-from thoughtgraph.retrieval.index import Index, Row
+from thoughtgraph.retrieval.index import KNOWLEDGE, Index, Row
 from thoughtgraph.thought import Json, as_json
 
 DOCUMENTS = """
@@ -33,7 +33,8 @@ class Where:
     def ids(self, index: Index, labels: Sequence[int]) -> list[int]:
         """The row ids of the passages that fit, in documents that bear one of `labels`: no others are looked at."""
         rows = index.read(DOCUMENTS, (json.dumps(list(labels)),))
-        fitting = [row[0] for row in rows if self._fits(row)]
+        with KNOWLEDGE.speaking(index.path):
+            fitting = [row[0] for row in rows if self._fits(row)]
         passages = index.read(PASSAGES, (json.dumps(fitting),))
         return [id for id, section in passages if self._stands(section)]
 

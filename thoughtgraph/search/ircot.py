@@ -24,8 +24,8 @@ class IRCoT:
     Cost: for each chain at most `rounds` searches, as many sentences, and one answer.
     """
 
-    rounds: int = 4
-    passages: int = 3
+    rounds: int = 8
+    passages: int = 6
     chains: int = 1
     retrieve: str = "retrieve"
     reason: str = "reason"

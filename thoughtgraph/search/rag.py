@@ -23,7 +23,7 @@ class Rag:
     Cost: one search and n answers.
     """
 
-    passages: int = 3
+    passages: int = 8
     n: int = 1
     retrieve: str = "retrieve"
     conclude: str = "answer"

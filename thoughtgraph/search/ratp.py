@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from heapq import nlargest
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from thoughtgraph.errors import at_least
+from thoughtgraph.search.reading import Reading, Ways
 from thoughtgraph.search.steps import dead
 from thoughtgraph.search.tree import Edge, Node, backup, uct
-from thoughtgraph.search.tree_search import TreeSearch, thoughts
-from thoughtgraph.thought import Thought, as_passage
+from thoughtgraph.thought import Thought
 from thoughtgraph.verbs import Search
-
-DOUBTFUL = 3
-"""A thought of fewer visits that is found again is judged again."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +19,31 @@ class RATP:
     """Select a thought by UCT, combine it with passages or with other thoughts, and let a critic stand for the rollout.
 
     With chance `share` a selected thought is given to `retrieve`, and combined with up to `passages` passages that it
-    finds, `together` of them at a time; else it is combined with each of the `partners` best other thoughts that it
+    finds, `together` or each by itself; else it is combined with each of the `partners` best other thoughts that it
     was not combined with before. Where the one brings nothing the other is tried. A passage is a thought, and a parent
-    of what was made of it. One that was read is not read again on any branch, unless a thought names something in it
-    that was not known then. A thought competes with what was made of it: to read on from there, with the next
-    passages, is an arm of its own, worth what the thought itself is. A simulation that brings nothing is worth the
-    least that any was, so that the search backs up from where the knowledge holds nothing more.
+    of what was made of it. One that was read on this way, or brought nothing where no more was known, is not read
+    again, unless a thought names something in it that was not known then.
 
-    When a thought is worth `threshold` (None: never) it is given to `conclude`, which makes an answer of it (None:
-    thoughts are answers themselves, when they are done). With `accept`, a critic, an answer ends the search only if it
-    is worth `support`; one that is not, or that nobody can judge (the knowledge holds none), is kept, and the search
-    goes on. After `simulations` the best thought is concluded from. Choose it for questions over knowledge, private or
-    not, that one retrieval does not answer, and where not every passage found helps.
+    To read on from a thought, with the next passages, is an arm of its own beside what was made of it: it is worth what
+    the thought is, and less with each look that brings nothing. A simulation that brings nothing is worth nothing, so
+    the search backs up from where the knowledge does not lead on.
 
-    Cost: for each simulation one search, at most passages / together + partners expansions and a judgement of each
-    thought that they bring; one expansion for the answer, and one more for each that was not accepted.
+    A thought that most of up to `confirm` judgements value at `threshold` (None: never) is given to `conclude`, which
+    makes an answer of it and of its passages (None: thoughts are answers themselves, when they are done). With
+    `accept`, a critic, an answer ends the search only where it is worth `support`; one that is not, or that nobody can
+    judge (the knowledge holds none), is kept, and the search goes on. After `simulations` the best thoughts are
+    concluded from, at most `ends` of them until an answer is accepted. Choose it for questions over knowledge, private
+    or not, that one retrieval does not answer, and where not every passage found helps.
+
+    Cost: for each simulation one search, an expansion (without `together` one for each passage; with a partner one
+    more) and a judgement of each thought that it brings; confirm - 1 judgements and one expansion for each answer.
     """
 
     simulations: int = 16
     workers: int = 1
     c: float = 0.3
     share: float = 0.8
-    passages: int = 6
+    passages: int = 8
     together: bool = True
     partners: int = 1
     threshold: float | None = 0.9
@@ -88,26 +85,14 @@ class RATP:
                 return search.answer()
 
 
-class _Read(NamedTuple):
-    """A passage that was read from a thought: what was known then or noted of it, and whether nothing was noted."""
-
-    passage: Thought
-    at: str
-    known: set[str]
-    useless: bool
-
-
-class _Graph(TreeSearch):
+class _Graph(Reading):
     """One search's thoughts. Each stands below the one that was selected to make it."""
 
     def __init__(self, policy: RATP, search: Search) -> None:
-        super().__init__(search, policy.simulations, policy.c)
+        how = Ways(policy.passages, policy.together, policy.partners, policy.retrieve, policy.combine)
+        super().__init__(search, policy.simulations, policy.c, how)
         self.policy, self.widening, self.spare = policy, True, 0
-        self.worth = dict[str, float]()
-        self.joined = set[frozenset[str]]()
-        self.reads = list[_Read]()
         self.earned = defaultdict[str, list[float]](list)
-        self.dry = set[str]()
         self.concluded = set[Thought]()
         self.bounds.see(0.0)  # what brings nothing is worth nothing
 
@@ -155,7 +140,7 @@ class _Graph(TreeSearch):
         for id, value in known.items():
             if policy.threshold is not None and value >= policy.threshold and await self.sure(self.nodes[id]):
                 self.left, self.spare = 0, self.left or self.spare
-        self.worth |= {id: self.search.value(self.nodes[id].thought, policy.critic) or 0.0 for id in known}
+        self.worth.update((id, self.search.value(self.nodes[id].thought, policy.critic) or 0.0) for id in known)
         if new or again or not met:
             self.learn(path, edges, news)
         self.earned[leaf.thought.id].append(max(known.values(), default=self.bounds.low))
@@ -172,18 +157,6 @@ class _Graph(TreeSearch):
                 return 2 * good > policy.confirm
             await search.score([node.thought], policy.critic)
 
-    def met_before(self, leaf: Node, made: Sequence[Thought]) -> tuple[list[Edge], list[Thought]]:
-        """The edges to what says the same as a new thought, and those new thoughts that say something else.
-
-        What is found again is judged again, for as long as few judgements may be wrong.
-        """
-        key = self.search.task.key or (lambda content: None)
-        known = {form: edge for edge in leaf.edges or () if (form := key(edge.child.thought.content)) is not None}
-        forms = {thought: key(thought.content) for thought in made}
-        met = dict.fromkeys(known[form] for form in forms.values() if form in known)
-        doubtful = [edge for edge in met if edge.child.visits < DOUBTFUL]
-        return doubtful, [thought for thought, form in forms.items() if form not in known]
-
     async def end(self, best: Thought, action: str) -> Thought | None:
         """The answer that is made of a thought and of what it was made of, if it is accepted."""
         self.concluded.add(best)
@@ -197,73 +170,3 @@ class _Graph(TreeSearch):
                 return end
         backup([self.nodes[t.id] for t in search.graph.path(best) if t.id in self.nodes], [], [self.bounds.low])
         return None
-
-    async def read(self, path: Sequence[Node]) -> list[Thought]:
-        """Combine the thought with the next passages that it leads to."""
-        thought, search, policy = path[-1].thought, self.search, self.policy
-        failures, stale = search.failures(thought), self.stale(path)
-        found = await search.expand(thought, *stale, action=policy.retrieve, n=policy.passages, path=thoughts(path))
-        new = [passage for passage in found if not passage.done]
-        if not found and (failures or not search.failures(thought)):
-            self.dry.add(thought.id)
-        if not policy.together:
-            return await self.combine(path, [[passage] for passage in new])
-        return await self.combine(path, [[*self.before(path[-1]), *new]] if new else [])
-
-    def before(self, node: Node) -> list[Thought]:
-        """What was read first from a thought: once more, where nothing was made of it that is worth more than it is."""
-        own, made = self.worth.get(node.thought.id, 0.0), [edge.child.thought.id for edge in node.edges or ()]
-        if any(self.worth.get(id, 0.0) > own for id in made):
-            return []
-        here = dict.fromkeys(read.passage for read in self.reads if read.at == node.thought.id)
-        return list(here)[: self.policy.passages]
-
-    async def join(self, path: Sequence[Node]) -> list[Thought]:
-        """Combine the thought with the best of those that are not in it already."""
-        here = path[-1].thought
-        known = {id for node in path for id in (node.thought.id, *node.thought.parents)}
-        others = [self.nodes[id].thought for id in self.worth if id not in known]
-        new = [
-            other
-            for other in others
-            if not other.done and here.id not in other.parents and frozenset((here.id, other.id)) not in self.joined
-        ]
-        best = nlargest(self.policy.partners, new, key=lambda other: self.worth[other.id])
-        self.joined |= {frozenset((here.id, other.id)) for other in best}
-        return await self.combine(path, [[other] for other in best])
-
-    async def combine(self, path: Sequence[Node], parts: Sequence[Sequence[Thought]]) -> list[Thought]:
-        """The thoughts made of a thought and each of these parts, side by side."""
-        made = await self.search.gather(*(self.combined(path, others) for others in parts))
-        return list(dict.fromkeys(thought for each in made for thought in each))
-
-    async def combined(self, path: Sequence[Node], others: Sequence[Thought]) -> list[Thought]:
-        """The thoughts made of a thought and these others together."""
-        thought, search, action = path[-1].thought, self.search, self.policy.combine
-        failures = search.failures(thought)
-        made = await search.expand(thought, *others, action=action, n=len(others), path=thoughts(path))
-        if made or search.failures(thought) == failures:
-            known = told([*thoughts(path), *made])
-            self.reads += [_Read(one, thought.id, known, not made) for one in others if as_passage(one)]
-        return made
-
-    def used(self, path: Sequence[Node]) -> list[Thought]:
-        """The passages that the thoughts of a path were made of."""
-        above = (self.search.graph[id] for node in path for id in node.thought.parents[1:])
-        return [passage for passage in above if as_passage(passage)]
-
-    def stale(self, path: Sequence[Node]) -> list[Thought]:
-        """The passages that were read on this path, or brought nothing, and hold no name that is news on this path."""
-        here, known = {node.thought.id for node in path}, told(thoughts(path))
-        old = (read for read in self.reads if read.useless or read.at in here)
-        return list(dict.fromkeys(one.passage for one in old if not (known - one.known) & names(one.passage.text)))
-
-
-def told(path: Sequence[Thought]) -> set[str]:
-    """The names in thoughts."""
-    return {name for thought in path for name in names(thought.text)}
-
-
-def names(text: str) -> set[str]:
-    """The words of a text that may be names: those with a capital, and those of scripts that have none."""
-    return {word.casefold() for word in re.findall(r"\w+", text) if not word.islower() and not word.isdigit()}
