@@ -101,7 +101,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--template", default="company", choices=sorted(TEMPLATES))
     numbers = (("seed", 0), ("passages", 10_000), ("questions", 300), ("calls", 40), ("k", 6), ("lessons", 300))
-    for name, default in (*numbers, ("simulations", 16), ("thrifty", 7), ("workers", 2)):
+    for name, default in (*numbers, ("simulations", 16), ("thrifty", 9), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name in LAPSES:
         parser.add_argument(f"--{name}", type=float, default=getattr(Lapses(), name), help="of the reader")

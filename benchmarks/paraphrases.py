@@ -9,8 +9,9 @@ Other passages answer as well, so judgements were pooled: for each question the 
 each size below were read in random order, blind to who had found what, and what answers by itself was added to the
 list, once for all; a passage that is on the topic does not count. What was written since has not been judged so.
 Every second question is for choosing settings by, the others for reporting: hybrid is what a knowledge uses by itself,
-and its weights and k were chosen on the one half, by the first list, before the pool was judged. Where the documentation is cut is a matter of luck, so it is indexed
-in passages of several sizes, and a question counts by its mean over them. Intervals are 95 %, paired by question.
+and its weights and k were chosen on the one half, by the first list, before the pools were judged. Where the
+documentation is cut is a matter of luck, so it is indexed in passages of several sizes, and a question counts by its
+mean over them. Intervals are 95 %, paired by question.
 """
 
 from __future__ import annotations

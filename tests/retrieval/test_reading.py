@@ -286,6 +286,39 @@ def test_a_byte_that_is_no_utf_8_is_named_and_never_guessed_at():
         document("a.txt", "hé".encode("utf-16") + b"\0")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<META CHARSET=ISO-8859-1><p>café",
+        '<meta http-equiv="Content-Type" content="text/html; charset=latin-1"><p>café',
+        "<?xml version='1.0' encoding='iso-8859-1'?><p>café",
+    ],
+)
+def test_a_page_says_its_encoding_in_its_own_place(said: str, apart: Apart):
+    assert document("a.html", said.encode("latin-1"), apart=apart).text == "café"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '<script charset="iso-8859-1"></script><p>café',
+        "<p hidden>charset=latin-1</p>café",
+        "<meta charset=utf-16><p>café",  # what was read byte by byte is not UTF-16
+        "<meta charset=utf-16><p> café",  # at an even and at an odd length
+    ],
+)
+def test_what_a_page_says_of_other_things_is_not_its_encoding(said: str, apart: Apart):
+    assert document("a.html", said.encode(), apart=apart).text.endswith("café")
+
+
+def test_python_says_its_encoding_in_a_comment_on_its_first_two_lines():
+    said = "#!/bin/python\n# -*- coding: latin-1 -*-\nx = 'é'\n"
+    assert document("a.py", said.encode("latin-1")).text == said
+    others = ("'''\n# coding: latin-1\n'''\nx = 'é'\n", "x = 1\n# coding: latin-1\ny = 'é'\n", "encoding=latin1\n# é")
+    for said in others:
+        assert document("a.py", said.encode()).text == said
+
+
 def test_a_named_encoding_is_taken_strictly():
     assert document("a.txt", "café".encode("cp1252"), encoding="cp1252").text == "café"
     with pytest.raises(Unreadable, match="byte 0x81 at 0"):

@@ -8,6 +8,7 @@ import thoughtgraph as tg
 from thoughtgraph.generators import Sample
 from thoughtgraph.models import Scripted
 from thoughtgraph.retrieval import Retrieve
+from thoughtgraph.retrieval.retrieve import Rewrite, missing, one_line
 from thoughtgraph.thought import as_passage
 
 LIBRARY = [
@@ -148,3 +149,80 @@ def test_knowledge_that_gives_something_else_is_an_error():
 
 def test_nothing_found_is_a_fair_answer():
     assert len(solve(once, Retrieve(Library([]))).graph) == 1
+
+
+# -- what is looked for ----------------------------------------------------------------------------
+
+
+def asked_for(question: str, *notes: str, query=missing, model: Scripted | None = None) -> list[str]:
+    """What is looked for first, and after each note."""
+    library, said = Library([tg.Passage("a"), tg.Passage("b"), tg.Passage("c")]), iter(notes)
+
+    async def policy(search: tg.Search) -> None:
+        thought = search.root
+        await search.expand(thought, action="retrieve")
+        for _ in notes:
+            (thought,) = await search.expand(thought, action="note")
+            await search.expand(thought, action="retrieve")
+
+    actions = {"retrieve": Retrieve(library, k=1, query=query), "note": lambda state, n: [tg.Draft(next(said))]}
+    tg.solve(tg.Task(question, actions), policy=policy, model=model, budget=tg.Budget(calls=9))
+    return [query for query, _ in library.asked]
+
+
+def test_the_words_that_are_missing_are_looked_for_with_what_the_newest_thought_brought():
+    assert asked_for(
+        "Where was the head of Orion born?", "Ada Byron is the head of Orion.", "She was born in Ely."
+    ) == [
+        "Where was the head of Orion born?",
+        "Where was born Ada Byron is",
+        "Where She in Ely",
+    ]
+
+
+def test_where_no_word_is_missing_the_question_is_looked_for():
+    assert asked_for("Who leads?", "Who leads?") == ["Who leads?", "Who leads?"]
+
+
+def test_a_query_may_be_rewritten_by_a_model_in_the_light_of_what_is_known():
+    model = Scripted(["head of Orion", '**Search:** "Ada Byron born"'])
+    rewrite = Rewrite(lambda x, K, phi, r: tg.Prompt(problem=x, ask=f"What next? {[t.text for t in phi]}"))
+    assert asked_for("Where?", "Ada leads Orion.", query=rewrite, model=model) == ["head of Orion", "Ada Byron born"]
+    assert "Ada leads Orion." in model.seen[1].messages[-1].content
+
+
+def test_a_query_that_cannot_be_used_gives_way_to_the_words_that_are_missing():
+    model = Scripted(["...", "?!"])
+    rewrite = Rewrite(lambda x, K, phi, r: tg.Prompt(problem=x, ask="What next?"))
+    assert asked_for("Where was she born?", query=rewrite, model=model) == ["Where was she born?"]
+
+
+def test_what_was_paid_for_is_looked_for_again_from_the_same_thought_without_another_call():
+    async def policy(search: tg.Search) -> None:
+        first = await search.expand(search.root, action="retrieve")
+        second = await search.expand(search.root, *first, action="retrieve")
+        assert [thought.content["passage"] for thought in (*first, *second)] == ["a", "b"]
+        assert {thought.content["query"] for thought in (*first, *second)} == {"what is it"}
+
+    library = Library([tg.Passage("a"), tg.Passage("b")])
+    rewrite = Rewrite(lambda x, K, phi, r: tg.Prompt(problem=x, ask="What next?"))
+    model = Scripted(["what is it"])
+    task = tg.Task("Q", {"retrieve": Retrieve(library, k=1, query=rewrite)})
+    tg.solve(task, policy=policy, model=model, budget=tg.Budget(calls=9))
+    assert len(model.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "query"),
+    [
+        ("Ada Byron born", "Ada Byron born"),
+        ("I think.\n\n- Query: where Ada lives", "where Ada lives"),
+        ('"Ely"', "Ely"),
+    ],
+)
+def test_a_query_is_the_last_line_of_the_reply(reply: str, query: str):
+    assert one_line(reply) == query
+
+
+def test_a_query_has_an_end():
+    assert len(one_line("word " * 1000)) == 400

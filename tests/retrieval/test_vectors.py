@@ -209,6 +209,15 @@ def test_many_may_search_while_others_add(knowledge, way):
 # -- what goes wrong -----------------------------------------------------------------------------------------------
 
 
+async def test_half_a_character_pair_in_a_query_is_no_reason_to_fail(tmp_path):
+    def bytewise(texts) -> list:
+        return [[1.0, float(len(text.encode()))] for text in texts]
+
+    with Knowledge(tmp_path / "k.db", embedder(bytewise, name="local:bytes", dimension=2)) as k:
+        k.add("text", name="a")
+        assert [p.text for p in await Dense(k.reader())("\ud800?", 1)] == ["text"]
+
+
 async def test_without_an_embedder_it_says_so(tmp_path):
     with opened(tmp_path) as knowledge:
         put(knowledge, [1], ADA)

@@ -14,7 +14,17 @@ from thoughtgraph.model import Request
 from thoughtgraph.prompt import Message, Prompt, Prompter
 from thoughtgraph.search.ircot import IRCoT
 from thoughtgraph.search.rag import Rag
-from thoughtgraph.tasks.open_book import answered, from_memory, helpful, joined, looked_for, noted, open_book, reasoned
+from thoughtgraph.tasks.open_book import (
+    answered,
+    from_memory,
+    helpful,
+    joined,
+    looked_for,
+    noted,
+    open_book,
+    reasoned,
+)
+from thoughtgraph.tasks.open_book import told as shown
 from thoughtgraph.tasks.templates import CLINIC, COMPANY, Kind, Relation, Template
 from thoughtgraph.tasks.world_language import Chain, Language
 from thoughtgraph.tasks.world_reader import Lapses, Reading, world_reader
@@ -61,7 +71,8 @@ def test_a_passage_whose_turn_has_not_come_says_nothing_yet() -> None:
 
 
 def test_of_several_passages_each_that_adds_something_has_its_line() -> None:
-    assert told(noted, [IN_CITY, IN_TEAM, IN_TEAM]) == (
+    each = shown("Note what the passages add to what was noted so far: one line for each that adds something.")
+    assert told(each, [IN_CITY, IN_TEAM, IN_TEAM]) == (
         "The team of Malka Teris is team Vorun-12 [2].\nThe team of Malka Teris is team Vorun-12 [3]."
     )
 
@@ -72,6 +83,7 @@ def test_the_reasoning_goes_on_by_one_sentence_and_says_when_it_is_ready() -> No
         "The city of the site where the team of Malka Teris is housed is Pelim [1].\nReady."
     )
     assert told(reasoned, [IN_TEAM], [KNOWS_TEAM]) == "Nothing new."
+    assert "Ready" not in told(noted, [IN_CITY], [KNOWS_TEAM, KNOWS_SITE])  # where nobody asks for it
 
 
 def test_an_answer_may_join_two_facts_and_never_three() -> None:

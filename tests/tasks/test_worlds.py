@@ -139,7 +139,7 @@ def test_names_are_of_one_thing_each_and_many_have_a_word_in_common() -> None:
 def test_there_are_as_many_passages_as_were_asked_for(size: int) -> None:
     found = world(0, size, questions=9).passages
     assert len(found) == size
-    assert len({passage.id for passage in found}) == len({passage.text for passage in found} | {""}) - 1 or size > 100
+    assert len({passage.id for passage in found}) == size
     assert all(passage.id == passage.document and passage.end == len(passage.text) for passage in found)
 
 

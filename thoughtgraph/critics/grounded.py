@@ -14,6 +14,7 @@ from typing import ClassVar, Literal, TypeAlias, cast
 
 from thoughtgraph.critics.value import label
 from thoughtgraph.errors import TaskError
+from thoughtgraph.graph import ThoughtGraph
 from thoughtgraph.model import Model
 from thoughtgraph.prompt import Prompt, Prompter, enclosed, quote
 from thoughtgraph.sources import sources
@@ -66,7 +67,8 @@ class Grounded:
         return await asyncio.gather(*map(self._judge, states))
 
     async def _judge(self, state: State) -> Score:
-        said, passages = sentences(stated(state.content)), shown(state)
+        graph = state._graph  # pyright: ignore[reportPrivateUsage]
+        said, passages = sentences(stated(state.content)), shown(graph, state.thought, state.passages)
         verdicts = [await self._borne_out(state, one, cited(one, passages)) for one in said]
         known = [verdict for verdict in verdicts if verdict is not None]
         if not known:
@@ -144,20 +146,26 @@ def stated(content: Json) -> str:
     return "" if told.get("unknown") else as_text(content)
 
 
-def shown(state: State) -> dict[int, Passage]:
+def shown(graph: ThoughtGraph, thought: Thought, known: Sequence[Passage] = ()) -> dict[int, Passage]:
     """The passages that a thought was made of, by the numbers that it names them by.
 
     Its content says under "sources" which passage thoughts these are, in the order of their numbers; where it does
-    not, they are numbered as they were found.
+    not, they are numbered as they were found, behind those that were `known`.
     """
-    graph = state._graph  # pyright: ignore[reportPrivateUsage]
-    content: Json = state.content
+    content: Json = thought.content
     told = cast("dict[str, Json]", content).get("sources") if isinstance(content, dict) else None
     if isinstance(told, list):
         ids = enumerate(cast("list[Json]", told), 1)
         return {n: p for n, id in ids if isinstance(id, str) and id in graph and (p := as_passage(graph[id]))}
-    found = (source.passage for source in sources(graph, state.thought))
-    return dict(enumerate(dict.fromkeys((*state.passages, *found)), 1))
+    found = (source.passage for source in sources(graph, thought))
+    return dict(enumerate(dict.fromkeys((*known, *found)), 1))
+
+
+def unsupported(graph: ThoughtGraph, answer: Thought, question: str = "", bar: float = 0.6) -> list[Sentence]:
+    """The sentences of an answer that no passage bears out by its words: what to look at before it is believed."""
+    passages, said = shown(graph, answer), sentences(stated(answer.content))
+    texts = {one: [passage.text for passage in cited(one, passages)] for one in said}
+    return [one for one in said if not (texts[one] and supported(one.text, texts[one], question, bar))]
 
 
 def cited(sentence: Sentence, passages: Mapping[int, Passage]) -> list[Passage]:

@@ -25,7 +25,8 @@ class Diverse:
     `balance` is the paper's lambda: 1 is the order of `inner`, 0 looks at the difference alone (after the first).
     Relevance is 1 / log2(1 + rank), the discount of Järvelin and Kekäläinen (2002), so that whatever ordered them is
     respected. How alike two passages are is the cosine of their vectors in the file of `reader` (the one that `inner`
-    reads, where none is given), and the share of common words where one of them has none.
+    reads, where none is given), and the share of common words where one of them has none. What lies deeper comes after,
+    as it was found.
     """
 
     inner: Retriever
@@ -42,8 +43,9 @@ class Diverse:
     async def __call__(self, query: str, k: int) -> list[Passage]:
         """At most `k` passages, the most relevant one first."""
         found = distinct(await self.inner(query, max(k, self.depth)))
-        alike = await asyncio.to_thread(likeness, found, self.reader or reader_of(self.inner))
-        return [found[place] for place in chosen(alike, k, self.balance)]
+        head, rest = found[: self.depth], found[self.depth :]
+        alike = await asyncio.to_thread(likeness, head, self.reader or reader_of(self.inner))
+        return [*(head[place] for place in chosen(alike, k, self.balance)), *rest][: max(k, 0)]
 
 
 def chosen(alike: Array, k: int, balance: float) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -254,14 +255,13 @@ def path_of(entry: Entry) -> str:
 
 
 def gone(path: str) -> bool:
-    """Whether there is no such file. Where that cannot be known, it is there."""
+    """Whether there is no such file, a folder in its place at most. Where that cannot be known, it is there."""
     try:
-        Path(path).lstat()
+        return stat.S_ISDIR(Path(path).lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except (OSError, ValueError):
         return False
-    return False
 
 
 def _missing(knowledge: Knowledge, tops: Sequence[Path], seen: Sequence[Item]) -> Iterator[Item]:

@@ -70,12 +70,13 @@ SIGNS = {
     b"SQLite format 3": "a database: export its tables as text",
 }
 
-DECLARED = re.compile(rb"""(?:charset\s*=\s*["']?|coding[=:][ \t]*)([A-Za-z0-9_.-]+)""")
-"""What HTML and Python say themselves about their encoding."""
+DECLARED = {
+    "html": re.compile(rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([A-Z0-9_.-]+)""", re.IGNORECASE),
+    "python": re.compile(rb"(?:[ \t\f]*(?:#[^\r\n]*)?\r?\n)?[ \t\f]*#[^\r\n]*?coding[=:][ \t]*([A-Za-z0-9_.-]+)"),
+}
+"""Where HTML and Python (PEP 263: a comment on the first two lines) say their encoding themselves."""
 
-TRUSTED = re.compile(
-    r"(?:utf-?8|utf-?16(?:[bl]e)?|us-ascii|iso-?8859|latin|windows-|cp\d|koi8|shift|euc|gb|big5|mac)", re.IGNORECASE
-)
+TRUSTED = re.compile(r"(?:utf-?8|us-ascii|iso-?8859|latin|windows-|cp\d|koi8|shift|euc|gb|big5|mac)", re.IGNORECASE)
 
 
 WIDE = re.compile(r"(?:utf|ucs)[-_]?(?:16|32|2|4)", re.IGNORECASE)
@@ -131,7 +132,7 @@ def _parsed(how: str, data: bytes, encoding: str, apart: Apart | None) -> Parsed
         if b"%PDF-" not in data[:1024]:
             raise TaskError("it is empty" if not data else "it is no PDF, though its name says so: save it anew")
         return _apart(how, data, apart)
-    text = normal(decoded(data, encoding or (_declared(data) if how in ("html", "python") else "")))
+    text = normal(decoded(data, encoding or _declared(how, data)))
     if how == "html" or (how in READERS and len(text) > QUICK):
         return _apart(how, text.encode(), apart)
     if how in READERS:
@@ -176,9 +177,13 @@ def known_encoding(name: str) -> str:
     return name
 
 
-def _declared(data: bytes) -> str:
-    """What the file says itself, if it is one of the encodings that people use."""
-    found = DECLARED.search(data, 0, 1024)
+def _declared(how: str, data: bytes) -> str:
+    """What the file says itself, if it is one of the encodings that people use.
+
+    UTF-16 is none of them: where its name can be read byte by byte, it is not what the file is in.
+    """
+    where = DECLARED.get(how)
+    found = where and (where.search(data, 0, 1024) if how == "html" else where.match(data, 0, 1024))
     name = found[1].decode() if found else ""
     if not TRUSTED.match(name):
         return ""

@@ -167,7 +167,7 @@ def _ordered(reply: Json, n: int, name: str) -> list[Any]:
     try:
         found = {int(one["index"]): one["embedding"] for one in reply["data"]}
         complete = sorted(found) == list(range(n)) and len(reply["data"]) == n
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):  # the last is an index of Infinity
         found, complete = {}, False
     if not complete:
         raise TaskError(f"{name} answered {reply!r:.120}: expected an embedding with its index for each of {n} texts")

@@ -18,7 +18,7 @@ from thoughtgraph.retrieval.matrix import Seen, matrix
 from thoughtgraph.retrieval.ranking import least
 from thoughtgraph.retrieval.reader import Reader, Visible
 from thoughtgraph.retrieval.vectoring import embedder_of
-from thoughtgraph.thought import Passage
+from thoughtgraph.thought import Passage, clean
 
 ROUNDING = 1e-4
 """More than float32 can be wrong by in a product of unit vectors: all that is so near to the last is computed anew."""
@@ -81,7 +81,7 @@ class Dense:
             raise Forbidden(
                 f"the query rests on knowledge that {embedder.name}, which embeds it, may not see: use BM25"
             )
-        (vector,) = await embedder([query], query=True)
+        (vector,) = await embedder([clean(query)], query=True)
         return await asyncio.to_thread(self._found, vector, k)
 
     def _found(self, vector: Array, k: int) -> list[Passage]:

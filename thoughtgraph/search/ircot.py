@@ -46,12 +46,13 @@ class IRCoT:
         thought, found, idle = search.root, dict[Thought, None](), 0
         for _ in range(self.rounds):
             new = await search.expand(thought, *found, action=self.retrieve, n=self.passages)
-            found |= dict.fromkeys(new)
+            found |= dict.fromkeys(passage for passage in new if not passage.done)
             said = await search.expand(thought, *found, action=self.reason, n=1, merge=False) if found else []
             thought, idle = (said[0], 0) if said else (thought, 0 if new else idle + 1)
             if thought.done or idle > 1:
                 break
-        await search.expand(thought, *found, action=self.conclude, n=1, merge=False)
+        if not thought.done or search.claim(thought) is None:  # else it is an answer itself
+            await search.expand(thought, *found, action=self.conclude, n=1, merge=False)
 
     def answer(self, search: Search) -> Thought | None:
         """The answer of most chains so far."""

@@ -36,7 +36,9 @@ class Rag:
     async def __call__(self, search: Search) -> Thought | None:
         """Retrieve, then read."""
         found = await grow(search, search.root, self.retrieve, self.passages)
-        await search.expand(search.root, *found, action=self.conclude, n=self.n, merge=False)
+        passages = [passage for passage in found if not passage.done]
+        if passages or not found:
+            await search.expand(search.root, *passages, action=self.conclude, n=self.n, merge=False)
         return self.answer(search)
 
     def answer(self, search: Search) -> Thought | None:

@@ -18,12 +18,14 @@ from thoughtgraph.tasks.open_book import UNKNOWN, citations, open_book
 from thoughtgraph.tasks.prontoqa import prontoqa
 from thoughtgraph.tasks.question import question
 from thoughtgraph.tasks.sorting import sorting
-from thoughtgraph.tasks.world_reader import world_reader
-from thoughtgraph.tasks.worlds import world
+from thoughtgraph.tasks.templates import Kind, Relation, Template
+from thoughtgraph.tasks.world_reader import Lapses, world_reader
+from thoughtgraph.tasks.worlds import Mix, World, world
 
 __all__ = [
-    "NAMES", "UNKNOWN", "Fallible", "acting", "blocksworld", "build", "citations", "evaluator", "game24",
-    "intersection", "keywords", "open_book", "prontoqa", "question", "sorting", "world", "world_reader",
+    "NAMES", "UNKNOWN", "Fallible", "Kind", "Lapses", "Mix", "Relation", "Template", "World", "acting", "blocksworld",
+    "build", "citations", "evaluator", "game24", "intersection", "keywords", "open_book", "prontoqa", "question",
+    "sorting", "world", "world_reader",
 ]  # fmt: skip
 
 _MAKERS: Mapping[str, Callable[..., Task]] = {

@@ -198,10 +198,11 @@ class _Reader:
         return self.told(step) if step else NOTHING
 
     def reason(self) -> str:
-        """The next sentence."""
-        if (step := self.added(self.passages)) is None:
-            return READY if self.furthest[0] == self.hops else NOTHING
-        return f"{self.told(step)}\n{READY}" if step.hop + 1 == self.hops else self.told(step)
+        """The next sentence; that nothing is missing, where that is to be said."""
+        step, ready = self.added(self.passages), READY if READY.rstrip(".") in self.page.ask else ""
+        if step is None:
+            return ready if ready and self.furthest[0] == self.hops else NOTHING
+        return f"{self.told(step)}\n{ready}".strip() if step.hop + 1 == self.hops else self.told(step)
 
     def answer(self) -> str:
         """What the notes come to, with a fact or two of the passages; or that it is not there."""
