@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import thoughtgraph as tg
-from thoughtgraph.tasks.world_reader import Lapses
 
 QUESTION = "Which firm manufactures the drug prescribed for Halvor, Mette?"
 ADA, BEN = ("ada", "cardiology"), ("ben", "kitchen")  # a name, and the groups that they are in
@@ -18,7 +17,7 @@ HOUSE = tg.Labels(readers=("*",), models=("*",))  # for everybody
 
 def reader() -> tg.Model:
     """A model in this process that reads a clinic's plain sentences; a real one would be "openai:gpt-5-mini"."""
-    return tg.tasks.world_reader("clinic", Lapses(miss=0, misled=0, guess=0, misjudge=0))
+    return tg.tasks.world_reader("clinic", tg.tasks.Lapses(miss=0, misled=0, guess=0, misjudge=0))
 
 
 def filed(knowledge: tg.Knowledge) -> None:

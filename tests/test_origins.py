@@ -308,3 +308,10 @@ def test_show_tells_which_model_saw_which_document(tmp_path):
     assert "shown: local:scripted saw 1 passages of vault" in told.stdout
     told = CliRunner().invoke(app, ["show", result.run, "--store", str(tmp_path / "runs.db"), "--json"])
     assert json.loads(told.stdout)["shown"] == {"local:scripted": ["vault#0-13"]}
+
+
+def test_what_a_passage_was_found_from_is_no_source_of_what_was_made_of_it():
+    other = found("q", OPEN)
+    again = Thought("p", ("root", "q"), "retrieve", SECRET.content, depth=2)
+    graph = grown(other, again, made("answer", "p", depth=3))
+    assert [source.passage for source in sources(graph, graph["answer"])] == [SECRET]

@@ -27,11 +27,12 @@ class Source:
 def sources(graph: ThoughtGraph, thought: Thought) -> list[Source]:
     """The passages among all that `thought` was made of, in the order in which they were found, each once.
 
-    Edges to every parent are followed, and of several ways to the thought a shortest one is told.
+    Edges to every parent are followed, and of several ways to the thought a shortest one is told. What a passage was
+    found from is no part of what it says, and is not followed.
     """
     ways: dict[str, tuple[Thought, ...]] = {thought.id: (thought,)}
     for id in (todo := [thought.id]):  # grows as it is walked
-        for parent in graph.parents(graph[id]):
+        for parent in graph.parents(graph[id]) if as_passage(graph[id]) is None else ():
             if parent.id not in ways:
                 ways[parent.id] = (parent, *ways[id])
                 todo.append(parent.id)

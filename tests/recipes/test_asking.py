@@ -103,6 +103,28 @@ def test_a_run_that_was_cut_short_goes_on_and_pays_nothing_twice(path, tmp_path)
         assert len(model.seen) == again.usage.requests
 
 
+@pytest.mark.parametrize("now", [Labels(models=("openai:*",)), Labels(("surgery",)), None])
+def test_a_run_does_not_go_on_with_what_may_not_be_seen_any_more(path, tmp_path, now):
+    with closing(tg.SQLiteStore(tmp_path / "runs.db")) as store:
+        model = Scripted(reads)
+        first = ask(QUESTION, knowledge=path, model=model, store=store, budget=tg.Budget(calls=2))
+        before = len(model.seen)
+        with Knowledge(path) as knowledge:
+            knowledge.relabel("orion.md", now) if now else knowledge.delete("orion.md")
+        with pytest.raises(tg.Forbidden, match="may not see any more: ask the question anew"):
+            ask(QUESTION, knowledge=path, model=model, store=store, run=first.run, budget=tg.Budget(calls=40))
+        assert len(model.seen) == before
+
+
+def test_what_the_models_keep_from_the_search_is_told_to_who_may_read_it(path, capsys):
+    with Knowledge(path) as knowledge:
+        knowledge.relabel("people.md", Labels(models=("openai:*",)))
+    ask(QUESTION, knowledge=path, model=Scripted(reads))
+    assert "1 of 3 documents that owner may read may not be shown to local:scripted" in capsys.readouterr().err
+    ask(QUESTION, knowledge=path, model=Scripted(reads), principal="ada")
+    assert "may not be shown" not in capsys.readouterr().err
+
+
 def test_going_on_needs_the_same_view(path, tmp_path):
     with closing(tg.SQLiteStore(tmp_path / "runs.db")) as store:
         first = ask(QUESTION, knowledge=path, model=Scripted(reads), store=store, budget=tg.Budget(calls=2))

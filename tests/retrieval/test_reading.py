@@ -213,6 +213,15 @@ def test_a_reader_that_was_killed_is_begun_anew():
         assert document("a.html", b"<p>two", apart=apart).text == "two"
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the system does not show a process's environment")
+def test_what_reads_a_strangers_file_does_not_hold_the_keys(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-not-for-strangers")
+    with Apart(seconds=20) as apart:
+        assert document("a.html", b"<p>one", apart=apart).text == "one"
+        assert apart.child
+        assert b"not-for-strangers" not in Path(f"/proc/{apart.child.pid}/environ").read_bytes()
+
+
 def test_nothing_is_imported_from_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("json", "bs4", "thoughtgraph"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")

@@ -6,12 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias, TypedDict, Unpack, cast
 
 from thoughtgraph.api import Again, How, Update, aresume, as_model, as_models, asolve, resume, solve
 from thoughtgraph.budget import Budget
 from thoughtgraph.cache import Cache
-from thoughtgraph.errors import TaskError
+from thoughtgraph.errors import Forbidden, TaskError
 from thoughtgraph.labels import OWNER
 from thoughtgraph.model import Model, Price
 from thoughtgraph.protocols import Critic
@@ -21,10 +22,11 @@ from thoughtgraph.retrieval.knowledge import Knowledge
 from thoughtgraph.retrieval.reader import Reader
 from thoughtgraph.retrieval.retrieve import Query, Retriever
 from thoughtgraph.retry import Retry
-from thoughtgraph.store import Store
+from thoughtgraph.store import SQLiteStore, Store
 from thoughtgraph.task import Task
 from thoughtgraph.tasks.open_book import Wording, open_book
-from thoughtgraph.thought import Json
+from thoughtgraph.thought import Json, as_passage
+from thoughtgraph.trace import Expanded
 from thoughtgraph.verbs import Policy
 
 Source: TypeAlias = "Knowledge | Reader | Retriever | str | os.PathLike[str]"
@@ -103,8 +105,12 @@ def _task(question: str, knowledge: Source, how: Asking) -> Generator[Task, None
             knowledge = stack.enter_context(Knowledge(_there(knowledge), how.get("embedder")))
         elif how.get("embedder") is not None:
             raise TaskError("embedder= goes with the name of a file: give it to tg.Knowledge(path, embedder) itself")
+        seen = _seen(knowledge, how)
+        if isinstance(seen, Reader):
+            _narrowed(seen)
+            _still_seen(seen, how)
         recipe = {"name": "open_book", "problem": question, "local": False}
-        yield open_book(question, _seen(knowledge, how), recipe=recipe, **told)
+        yield open_book(question, seen, recipe=recipe, **told)
 
 
 def _seen(knowledge: Knowledge | Reader | Retriever, how: Asking) -> Retriever:
@@ -118,6 +124,36 @@ def _seen(knowledge: Knowledge | Reader | Retriever, how: Asking) -> Retriever:
     if isinstance(knowledge, Reader):
         return Reader(knowledge.knowledge, knowledge.principal, (*knowledge.models, *models), knowledge.where)
     return knowledge
+
+
+def _narrowed(reader: Reader) -> None:
+    """Say on standard error what the models keep from the search, where the principal may read more."""
+    if not reader.models:
+        return
+    here, readable = len(reader.documents()), len(replace(reader, models=()).documents())
+    if here < readable:
+        named = ", ".join(reader.models)
+        sys.stderr.write(
+            f"thoughtgraph: {readable - here} of {readable} documents that {reader.principal[0]} may read may not be "
+            f"shown to {named}, by their labels, and are not searched\n"
+        )
+
+
+def _still_seen(reader: Reader, how: Asking) -> None:
+    """`Forbidden` where a run that is to be gone on with rests on what may not be seen any more."""
+    store, run = how.get("store"), how.get("run")
+    if not store or not run:
+        return
+    with contextlib.ExitStack() as stack:
+        if isinstance(store, str | os.PathLike):
+            store = stack.enter_context(contextlib.closing(SQLiteStore(store, read_only=True)))
+        thoughts = [thought for event in store.events(run) if isinstance(event, Expanded) for thought in event.thoughts]
+    found = {p.document for thought in thoughts if (p := as_passage(thought)) and p.base == reader.index.uid}
+    if not found <= {entry.name for entry in reader.documents()}:
+        raise Forbidden(
+            f"run {run} rests on a document that is gone, or that {', '.join(reader.principal)} or a model of the run "
+            "may not see any more: ask the question anew"
+        )
 
 
 def _models(how: Asking) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,10 @@ from thoughtgraph.thought import Json
 
 MEMORY = 4 << 30
 """Bytes that the process may hold, where the system can say so."""
+
+
+SECRET = re.compile("key|token|secret|pass|auth|credential", re.IGNORECASE)
+"""What variables of the environment are called that a reader of strangers' files has no use for."""
 
 
 class Apart:
@@ -95,7 +100,8 @@ class Apart:
             # -P: nothing is imported from the folder that one stands in, which may be the one that is read.
             command = [sys.executable, "-P", "-c", f"from {__name__} import serve; serve({self.seconds!r})"]
             path = os.pathsep.join(folder for folder in sys.path if folder)
-            env = {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+            kept = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
+            env = {**kept, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
             pipe, mute = subprocess.PIPE, subprocess.DEVNULL
             self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=mute, env=env)
         return self.child
