@@ -3,6 +3,8 @@
 python examples/a_critic_from_search.py
 """
 
+# slow
+
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations

@@ -4,6 +4,8 @@ The problem is five Games of 24, all to be solved. Three ways, judging equally m
 plan that draws whole games for each part, and the same plan with a tree search in each part. Runs offline.
 """
 
+# slow
+
 from __future__ import annotations
 
 from collections.abc import Sequence

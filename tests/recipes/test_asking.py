@@ -129,7 +129,7 @@ def test_going_on_needs_the_same_view(path, tmp_path):
     with closing(tg.SQLiteStore(tmp_path / "runs.db")) as store:
         first = ask(QUESTION, knowledge=path, model=Scripted(reads), store=store, budget=tg.Budget(calls=2))
         with pytest.raises(tg.ReplayMismatch):
-            ask(QUESTION, knowledge=path, model=Scripted(reads), store=store, run=first.run, principal="ada")
+            ask(QUESTION, knowledge=path, model=Scripted(reads), store=store, run=first.run, principal=("ada", "owner"))
 
 
 def test_what_cannot_work_is_an_error_before_anything_is_spent(path, tmp_path):
