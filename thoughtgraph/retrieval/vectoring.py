@@ -20,6 +20,9 @@ from thoughtgraph.retrieval.index import ABOUT, KNOWLEDGE, Index
 LOT = 256
 """So many passages are embedded, and their vectors committed, at a time."""
 
+SHARE = 64
+"""So many passages are embedded, and their vectors committed, before their documents are filed: a request's worth."""
+
 TYPES = {"float32": "<f4", "float16": "<f2"}
 """How numpy calls the precisions."""
 
@@ -92,10 +95,19 @@ class Vectoring:
     async def ahead(self, passages: Iterable[tuple[str, str]]) -> None:
         """Pay for the vectors of passages (text, section) which are not filed yet, and keep each lot at once."""
         asked, who = list(dict.fromkeys(passages)), await self.who()
-        for lot in (asked[i : i + LOT] for i in range(0, len(asked), LOT)):
-            found = await self._made(lot)
-            kept = {known(*passage): vector for passage, vector in zip(lot, found, strict=True)}
-            await asyncio.to_thread(self._keep, who, kept)
+        rest = iter([asked[i : i + SHARE] for i in range(0, len(asked), SHARE)])
+
+        async def work() -> None:
+            for share in rest:  # one iterator for all: each share goes once, and is kept whatever becomes of the others
+                found = await self._made(share)
+                kept = {known(*passage): vector for passage, vector in zip(share, found, strict=True)}
+                await asyncio.to_thread(self._keep, who, kept)
+
+        lanes: int = getattr(self._embedder, "at_once", 1)  # a server's; a function may not be called twice at a time
+        ends = await asyncio.gather(*(work() for _ in range(lanes)), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
     def take(self, db: sqlite3.Connection, works: Sequence[Work], who: Identity) -> None:
         """Give documents that were filed their vectors; `Bare` where some are not there."""
