@@ -23,12 +23,11 @@ PACKAGE = Path(__file__).parent.parent / "thoughtgraph"
 
 # Lowest first: a file imports those before it.
 CORE = (
-    "version", "errors", "statistics", "marks", "replies", "labels", "thought", "environment", "prompt", "graph", "sources", "model",
-    "retry", "endpoint", "perloop", "posting", "pace", "deadline",
-    "fit", "structured", "database", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts",
-    "trace", "result", "store", "forgetting", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
-    "expressions", "forecast", "api", "picking",
-    "comparison", "findings", "lineup", "comparing",
+    "version", "errors", "statistics", "marks", "replies", "labels", "thought", "environment", "prompt", "graph",
+    "sources", "model", "retry", "endpoint", "perloop", "posting", "pace", "deadline", "fit", "structured",
+    "database", "cache", "outcomes", "state", "protocols", "task", "answers", "budget", "verbs", "contracts", "trace",
+    "result", "store", "forgetting", "stepper", "errand", "books", "acts", "attempt", "calls", "account", "engine",
+    "expressions", "forecast", "api", "picking", "comparison", "findings", "lineup", "comparing",
 )  # fmt: skip
 BELOW_ENGINE = CORE[: CORE.index("engine")]
 ROOMS = ("search", "critics", "learning", "generators", "retrieval", "models")

@@ -1,12 +1,14 @@
 """The commands about knowledge: files into it, what is in it, questions to it, and a document out of it again."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from loopback import Loopback
 from typer.testing import CliRunner
 
+from thoughtgraph.cache import Cache
 from thoughtgraph.cli_knowledge import embedder_named, knowing
 from thoughtgraph.errors import TaskError
 
@@ -18,6 +20,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -130,6 +133,16 @@ def test_documents_are_those_that_somebody_may_read(notes: Path, base: Path):
     assert "ely.txt" not in call("documents", "--knowledge", base, "--as", "ada")
 
 
+def test_a_long_name_is_folded_and_never_cut(notes: Path, base: Path):
+    name = "-".join(f"part{n:02}" for n in range(30))
+    (notes / f"{name}.md").write_text(f"# {name}\n\nLong.")
+    call("index", notes, "--knowledge", base)
+    said = call("documents", "--knowledge", base)
+    column = "".join(line.split(" ")[1] for line in said.splitlines())
+    assert f"notes/{name}.md" in column
+    assert "…" not in said
+
+
 @pytest.mark.parametrize("words", [["documents"], ["forget", "a", "--yes"], ["ask", "why?"]])
 def test_a_file_that_is_not_there_is_not_made(words: list[str], base: Path):
     assert "there is no file" in call(*words, "--knowledge", base, status=2)
@@ -192,6 +205,20 @@ def test_what_documents_say_is_shown_inert(notes: Path, base: Path):
     assert not {"\x1b", "\u202e"} & set(said)
 
 
+def test_a_run_that_its_budget_ended_says_the_command_that_goes_on_with_it(notes: Path, base: Path, tmp_path: Path):
+    call("index", notes, "--knowledge", base, "--reader", "ada lovelace")
+    where, question = tmp_path / "my runs.db", "When did Ada write the 'first' program?"
+    with Loopback(reader) as server:
+        words = ["ask", question, "--knowledge", base, "--as", "ada lovelace", "--model", "openai:small"]
+        more = ["--policy", "ratp(simulations=4)", "--base-url", server.base_url, "--store", where, "--budget-calls", 1]
+        done = CliRunner().invoke(knowing, [str(word) for word in (*words, *more)])
+        (said,) = [line for line in done.stderr.splitlines() if line.startswith("go on with: ")]
+        again = shlex.split(said.removeprefix("go on with: thoughtgraph "))
+        assert again[:6] == ["ask", question, "--knowledge", str(base), "--as", "ada lovelace"]
+        assert again[-6:] == ["--resume", again[-5], "--store", str(where), "--budget-...", "MORE"]
+        assert json.loads(call(*again[:-2], "--budget-calls", 30, "--json"))["run"] == again[-5]
+
+
 # -- forget ----------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +239,61 @@ def test_it_is_asked_whether_that_is_meant(notes: Path, base: Path):
     assert len(listed(base)) == 2
     call("forget", "notes/ada.md", "--knowledge", base, stdin="y\n")
     assert len(listed(base)) == 1
+
+
+def test_the_cache_that_the_environment_names_is_gone_through_too(
+    notes: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    call("index", notes, "--knowledge", base)
+    replies = tmp_path / "replies.db"
+    monkeypatch.setenv("TG_CACHE", str(replies))
+    with Loopback(reader) as server:
+        call(*ASKED, "--knowledge", base, "--base-url", server.base_url, "--no-store")
+    assert b"1843" in held(replies)
+    done = CliRunner().invoke(knowing, ["forget", "notes/ada.md", "--knowledge", str(base)], input="y\n")
+    assert f"the replies in {replies}? This cannot be undone." in done.stderr
+    assert f"1 passage, 1 cached reply in {replies}" in done.stdout
+    assert b"1843" not in held(replies)
+
+
+def held(path: Path) -> bytes:
+    return b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+
+
+def test_ones_own_cache_is_meant_by_1_and_none_is_made(
+    notes: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    call("index", notes, "--knowledge", base)
+    own = tmp_path / "cache" / "thoughtgraph" / "replies.db"
+    monkeypatch.setenv("TG_CACHE", "1")
+    done = CliRunner().invoke(knowing, ["forget", "notes/ada.md", "--knowledge", str(base), "--yes"])
+    assert (done.exit_code, own.exists()) == (0, False)
+    assert f"TG_CACHE means {own}, which is not there" in done.stderr
+    own.parent.mkdir(parents=True)
+    Cache(own).close()
+    assert f"0 cached replies in {own}" in call("forget", "notes/ely.txt", "--knowledge", base, "--yes")
+
+
+def test_where_no_cache_is_named_that_is_said(notes: Path, base: Path):
+    call("index", notes, "--knowledge", base)
+    done = CliRunner().invoke(knowing, ["forget", "notes/ada.md", "--knowledge", str(base)], input="y\n")
+    assert "No cache was named. This cannot be undone." in done.stderr
+    assert done.stdout.endswith("forgot 'notes/ada.md': 1 passage, no cache was named\n")
+
+
+def test_where_nobody_can_be_asked_it_says_to_pass_yes(notes: Path, base: Path):
+    call("index", notes, "--knowledge", base)
+    done = CliRunner().invoke(knowing, ["forget", "notes/ada.md", "--knowledge", str(base)], input="")
+    assert done.exit_code == 1
+    assert "pass --yes" in done.stderr
+    assert len(listed(base)) == 2
+
+
+def test_nobody_is_asked_about_what_is_not_there(notes: Path, base: Path):
+    call("index", notes, "--knowledge", base)
+    said = call("forget", "NOTHERE", "--knowledge", base, stdin="y\n", status=1)
+    assert "there is no document 'NOTHERE'" in said
+    assert "cannot be undone" not in said
 
 
 def test_to_forget_what_is_not_there_is_status_1(notes: Path, base: Path):

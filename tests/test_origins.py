@@ -305,7 +305,7 @@ def test_show_tells_which_model_saw_which_document(tmp_path):
     result = tg.solve(task(), policy=read_and_note, model=Scripted(lambda *_: "7"), store=store)
     store.close()
     told = CliRunner().invoke(app, ["show", result.run, "--store", str(tmp_path / "runs.db")])
-    assert "shown: local:scripted saw 1 passages of vault" in told.stdout
+    assert "shown: local:scripted saw 1 passage of vault" in told.stdout
     told = CliRunner().invoke(app, ["show", result.run, "--store", str(tmp_path / "runs.db"), "--json"])
     assert json.loads(told.stdout)["shown"] == {"local:scripted": ["vault#0-13"]}
 

@@ -435,7 +435,9 @@ def again(run: str, **how: Unpack[Again]) -> Run:
         if not isinstance(started, Started):
             raise StoreError(f"run {run} has no beginning: the store holds only a part of it")
         if isinstance(events[-1], Forgotten):
-            raise StoreError(f"run {run} can be shown, and cannot be gone on with: a document that it rests on was forgotten")
+            raise StoreError(
+                f"run {run} can be shown, and cannot be gone on with: a document that it rests on was forgotten"
+            )
         recipe: dict[str, Json] = started.recipe or {}
         built = how.get("task") or _rebuilt(run, recipe, how.get("returns"))
         named, price = model or _model_text(run, recipe), how.get("price") or _price(recipe)

@@ -21,13 +21,25 @@ from rich.table import Table
 
 from thoughtgraph import options
 from thoughtgraph.api import Interrupted, Update, estimate, resume, solve
-from thoughtgraph.cli_compare import Counted, described, problems
+from thoughtgraph.cli_compare import described, problems
 from thoughtgraph.cli_knowledge import knowing
 from thoughtgraph.cli_learning import learning
 from thoughtgraph.comparing import compare
 from thoughtgraph.comparison import plottable
 from thoughtgraph.errors import TaskError, ThoughtgraphError
-from thoughtgraph.render import Progress, answer_text, books, harmless, inert, noted, report, shown, tree, whole
+from thoughtgraph.render import (
+    Counted,
+    Progress,
+    answer_text,
+    books,
+    harmless,
+    inert,
+    noted,
+    report,
+    shown,
+    tree,
+    whole,
+)
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.store import SQLiteStore
 from thoughtgraph.task import Task
@@ -149,10 +161,10 @@ def compare_command(
         if budget is None:
             raise TaskError("no budget is named: every run gets the same, as in --budget-calls 40")
         tasks = [_task(task, one, model[0] if model else None) for one in problems(problem)]
-        with Counted(aside) as counted:
+        with Counted(aside, "runs") as counted:
             found = compare(
                 tasks, over=over, budget=budget, seeds=seeds, baselines=baselines, split=split, workers=workers,
-                store=where, base_url=base_url, on_run=counted, **paid,
+                store=where, base_url=base_url, on_run=lambda trial, done, of: counted(trial.place, done, of), **paid,
             )  # fmt: skip
         write(line(found.to_json()) if as_json else harmless(f"{found}\n"))
         if plot is not None:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Self
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-from thoughtgraph.comparison import Trial
 from thoughtgraph.errors import TaskError
 from thoughtgraph.expressions import Entry, catalogue
-from thoughtgraph.render import inert
 
 
 def problems(words: Sequence[str]) -> list[str]:
@@ -46,28 +38,3 @@ def described(name: str | None) -> list[Entry]:
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(f"there is no policy {name!r:.80}: {hint}expected one of {', '.join(names)}")
     return [entry for entry in entries if entry.name == name]
-
-
-class Counted:
-    """How many runs are done, on standard error: a line that changes, and only where somebody looks."""
-
-    def __init__(self, console: Console) -> None:
-        self.last = 0.0
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.live.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.live:
-            self.live.__exit__(None, None, None)
-
-    def __call__(self, trial: Trial, done: int, of: int) -> None:
-        """Say it, at most ten times a second."""
-        now = time.monotonic()
-        if self.live is None or now - self.last < 0.1:
-            return
-        self.last = now
-        self.live.update(Text(f"{done} of {of} runs   ").append_text(inert(str(trial.place))), refresh=True)

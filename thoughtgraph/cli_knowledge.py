@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Generator, Mapping
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from thoughtgraph import options
 from thoughtgraph.api import Interrupted
-from thoughtgraph.critics.grounded import cited, sentences, stated, supported
+from thoughtgraph.cache import REPLIES
+from thoughtgraph.critics.grounded import unsupported as by_words
 from thoughtgraph.errors import StoreError, TaskError, ThoughtgraphError
 from thoughtgraph.labels import Labels
-from thoughtgraph.render import Progress, answer_text, harmless, inert, report, whole
+from thoughtgraph.render import Counted, Progress, answer_text, harmless, inert, report, whole
 from thoughtgraph.result import Result, RunFailed
 from thoughtgraph.retrieval.catalogue import Entry
 from thoughtgraph.retrieval.embedders import Embedder
-from thoughtgraph.retrieval.indexing import Item, index
+from thoughtgraph.retrieval.indexing import index
 from thoughtgraph.retrieval.knowledge import Knowledge
 from thoughtgraph.sources import Source
 from thoughtgraph.terminal import aside, budget_of, line, own_store, paying, refuse, show, where_of, write
-from thoughtgraph.thought import Json, as_text
+from thoughtgraph.thought import Json, as_text, clean
 
 knowing = typer.Typer()
 
@@ -61,7 +60,7 @@ def index_command(
     """File documents, those that are new or changed. Labels that are not named stay, or are for the owner alone."""
     named = {"readers": tuple(reader or ()), "models": tuple(models or ()), "train": train}
     told = {what: value for what, value in named.items() if value not in ((), None)}
-    with _refusing(), Counted(aside) as counted:
+    with _refusing(), Counted(aside, "files") as counted:
         made = embedder_named(embedder, embedder_url)
         with Knowledge(knowledge, made, size=size) as known:
             found = index(
@@ -80,10 +79,11 @@ def documents_command(knowledge: File, as_: As = None, as_json: options.Json = F
     if as_json:
         write(line([_entry(entry) for entry in found]))
         return
-    table = Table("document", "title", "kind", "passages", "readers", "models", "train", box=None)
+    names = ("document", "title", "kind", "passages", "readers", "models", "train")
+    table = Table(*(Column(name, overflow="fold") for name in names), box=None)  # a name that is cut off is no name
     for e in found:
-        words = (e.name, e.title, e.kind, str(e.passages), ", ".join(e.labels.readers), ", ".join(e.labels.models))
-        table.add_row(*map(whole, words), "yes" if e.labels.train else "no")
+        words = (e.title, e.kind, str(e.passages), ", ".join(e.labels.readers), ", ".join(e.labels.models))
+        table.add_row(Text(harmless(e.name)), *map(whole, words), "yes" if e.labels.train else "no")
     show(table)
 
 
@@ -127,7 +127,12 @@ def ask_command(
         result, status, failure = _run(run)
     _answered(result, as_json)
     if not as_json or result.reason == "cancelled":
-        report(aside, result, where)
+        named = {
+            "--as": as_, "--embedder": embedder, "--embedder-url": embedder_url, "--policy": policy, "--model": model,
+            "--model-for": model_for, "--base-url": base_url,
+        }  # fmt: skip
+        again = ["ask", question, "--knowledge", str(knowledge), *_words(named), "--resume", result.run]
+        report(aside, result, where, again)
     if failure:
         aside.print(whole(failure), style="red", soft_wrap=True)
     raise typer.Exit(status or (1 if result.answer is None else 0))
@@ -137,8 +142,12 @@ def ask_command(
 def forget_command(
     document: Annotated[str, typer.Argument(help="the document's name, as `thoughtgraph documents` says it")],
     knowledge: File,
-    store: Annotated[list[Path] | None, typer.Option("--store", help="a file of runs; again for more")] = None,
-    cache: Annotated[list[Path] | None, typer.Option("--cache", help="a file of replies; again for more")] = None,
+    store: Annotated[
+        list[Path] | None, typer.Option("--store", help="a file of runs; again for more (your own)")
+    ] = None,
+    cache: Annotated[
+        list[Path] | None, typer.Option("--cache", help="a file of replies; again for more (by default TG_CACHE's)")
+    ] = None,
     critic: Annotated[list[Path] | None, typer.Option("--critic", help="a learned critic; again for more")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask whether it is meant")] = False,
     as_json: options.Json = False,
@@ -148,13 +157,14 @@ def forget_command(
 
     stores = store or [own for own in (own_store(),) if own.exists()]
     with _refusing(), _opened(knowledge) as known:
-        places = ", ".join(str(place) for place in (knowledge, *stores, *(cache or ())))
-        if not yes and not typer.confirm(
-            harmless(f"Forget {document!r} in {places}? This cannot be undone."), err=True
-        ):
-            raise typer.Exit(1)
-        files = [e.meta.get("path") for e in known.documents() if e.name == document]
-        done = forget(document, knowledge=known, stores=stores, caches=cache or (), critics=critic or ())
+        caches = cache or own_caches()
+        found = [e for e in known.documents() if e.name == clean(document)]
+        if not yes:
+            ran, paid = (f"the runs in {one}" for one in stores), (f"the replies in {one}" for one in caches)
+            places = ", ".join([str(knowledge), *ran, *paid])
+            _meant(document, places, "" if caches else "No cache was named. ", known=bool(found))
+        files = [e.meta.get("path") for e in found]
+        done = forget(document, knowledge=known, stores=stores, caches=caches, critics=critic or ())
     write(line(done.to_json()) if as_json else harmless(f"{done}\n"))
     for file in files:
         if isinstance(file, str) and os.path.lexists(file):
@@ -182,6 +192,47 @@ def embedder_named(text: str | None, url: str | None = None) -> Embedder | None:
     from thoughtgraph.retrieval.sentence_embedder import SentenceEmbedder
 
     return SentenceEmbedder(text.removeprefix("local:"))
+
+
+def own_caches() -> list[Path]:
+    """The file of replies that the environment names, if it is there: none is made to forget something in it."""
+    from platformdirs import user_cache_path
+
+    said = os.environ.get("TG_CACHE", "")
+    if said in ("", "0"):
+        return []
+    path = user_cache_path("thoughtgraph", appauthor=False) / "replies.db" if said == "1" else REPLIES.real(said)
+    if path.exists():
+        return [path]
+    aside.print(whole(f"TG_CACHE means {path}, which is not there: no replies are looked for"), soft_wrap=True)
+    return []
+
+
+def _meant(document: str, places: str, note: str, *, known: bool) -> None:
+    """Go on only where there is such a document and somebody says that it is meant; else status 1."""
+    if not known:
+        refuse(
+            StoreError(
+                f"there is no document {document!r}: thoughtgraph documents says the names there are. If it was there "
+                f"before, --yes takes what is left of it out of {places}"
+            ),
+            1,
+        )
+    try:
+        if typer.confirm(harmless(f"Forget {document!r} in {places}? {note}This cannot be undone."), err=True):
+            return
+    except typer.Abort:
+        if not sys.stdin.isatty():
+            aside.print(
+                "\nnobody is there to ask, and nothing was forgotten: pass --yes if it is meant", soft_wrap=True
+            )
+    raise typer.Exit(1)
+
+
+def _words(named: Mapping[str, str | Sequence[str] | None]) -> list[str]:
+    """Options as they were given."""
+    each = {name: [value] if isinstance(value, str) else value or () for name, value in named.items()}
+    return [word for name, values in each.items() for value in values for word in (name, value)]
 
 
 def _relabelled(told: Mapping[str, Any], labels: Labels) -> Labels:
@@ -272,31 +323,4 @@ def unsupported(result: Result) -> list[str]:
         details = cast("dict[str, Json]", told) if isinstance(told, dict) else {}
         if "unsupported" in details:
             return [sentence["text"] for sentence in details["unsupported"]]
-    passages = {number: source.passage for number, source in numbered(result).items()}
-    said = [(one.text, [p.text for p in cited(one, passages)]) for one in sentences(stated(result.thought.content))]
-    return [text for text, shown in said if not supported(text, shown, result.graph.root.text)]
-
-
-class Counted:
-    """How many files are read, on standard error: a line that changes, and only where somebody looks."""
-
-    def __init__(self, console: Console) -> None:
-        self.last = 0.0
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.live.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.live:
-            self.live.__exit__(None, None, None)
-
-    def __call__(self, item: Item, done: int, of: int) -> None:
-        """Say it, at most ten times a second."""
-        now = time.monotonic()
-        if self.live is None or now - self.last < 0.1:
-            return
-        self.last = now
-        self.live.update(Text(f"{done} of {of} files   ").append_text(inert(str(item))), refresh=True)
+    return [one.text for one in by_words(result.graph, result.thought, result.graph.root.text)]

@@ -28,7 +28,7 @@ Seconds = Annotated[float | None, typer.Option("--budget-seconds", help="seconds
 Expansions = Annotated[int | None, typer.Option("--budget-expansions", help="thoughts expanded")]
 Store = Annotated[Path | None, typer.Option("--store", help="the SQLite file of runs (by default your own)")]
 NoStore = Annotated[bool, typer.Option("--no-store", help="keep the run in memory only")]
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output, and nothing else")]
+Json = Annotated[bool, typer.Option("--json", help="one line of JSON on standard output, and nothing else")]
 Policies = Annotated[list[str] | None, typer.Option("--policy", help="'tot(breadth=5)'; again for more")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="backend:model; again for another")]
 Draws = Annotated[list[int] | None, typer.Option("--L", help="thoughts drawn a round; again for another")]

@@ -109,12 +109,42 @@ def books(ledger: Mapping[str, Ledger]) -> Table:
     return table
 
 
+class Counted:
+    """How many `things` are done, on standard error: a line that changes, and only where somebody looks."""
+
+    def __init__(self, console: Console, things: str) -> None:
+        self.things, self.last = things, 0.0
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.live.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.__exit__(None, None, None)
+
+    def __call__(self, newest: object, done: int, of: int) -> None:
+        """Say it, at most ten times a second."""
+        now = time.monotonic()
+        if self.live is None or now - self.last < 0.1:
+            return
+        self.last = now
+        told = Text(f"{done} of {of} {self.things}   ").append_text(inert(str(newest)))
+        self.live.update(told, refresh=True)
+
+
 def shown(told: Mapping[str, Sequence[Passage]]) -> list[Text]:
     """Which documents of the knowledge each model was shown."""
     return [
-        Text("shown: ", "magenta").append_text(whole(f"{model} saw {len(passages)} passages of {_documents(passages)}"))
+        Text("shown: ", "magenta").append_text(whole(f"{model} saw {_counted(passages)} of {_documents(passages)}"))
         for model, passages in told.items()
     ]
+
+
+def _counted(passages: Sequence[Passage]) -> str:
+    return "1 passage" if len(passages) == 1 else f"{len(passages)} passages"
 
 
 def _documents(passages: Sequence[Passage]) -> str:
@@ -126,8 +156,8 @@ def noted(note: Noted) -> Text:
     return Text("note: ", "yellow").append_text(whole(f"{note.model or note.about}: {note.text}"))
 
 
-def report(console: Console, result: Result, where: str | None) -> None:
-    """What a run came to, for a person."""
+def report(console: Console, result: Result, where: str | None, again: Sequence[str] = ()) -> None:
+    """What a run came to, for a person. `again` are the words of the command that goes on with it: else `resume`."""
     console.print(Text.assemble(("reason: ", "dim"), result.reason, ("   run: ", "dim"), whole(result.run)))
     console.print(Text(spent(result.usage), style="dim"))
     bad = {name: n for name, n in result.outcomes.items() if name != "ok"}
@@ -142,7 +172,8 @@ def report(console: Console, result: Result, where: str | None) -> None:
         console.print(whole(result.error), style="red")
     if where and result.reason in ("budget", "cancelled", "failed"):
         more = " --budget-... MORE" if result.reason == "budget" else ""
-        line = f"go on with: thoughtgraph resume {result.run} --store {shlex.quote(where)}{more}"
+        words = shlex.join([*(again or ("resume", result.run)), "--store", where])
+        line = harmless(f"go on with: thoughtgraph {words}{more}")
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

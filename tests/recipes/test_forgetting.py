@@ -274,6 +274,26 @@ def test_what_it_came_to_is_told_in_words_and_as_json(folder):
     assert json.loads(json.dumps(done.to_json()))["replies"] == done.replies
 
 
+def test_one_file_is_named_by_its_name_alone(folder):
+    runs, replies = str(folder / "runs.db"), str(folder / "replies.db")
+    done = forgotten(folder, stores=runs, caches=replies)
+    assert {place: len(ids) for place, ids in done.runs.items()} == {runs: 2}
+    assert done.caches == {replies: done.replies}
+    assert done.replies > 2
+    assert f"{done.replies} cached replies in {replies}" in str(done)
+    with closing(SQLiteStore(folder / "runs.db")) as store, closing(Cache(folder / "replies.db")) as cache:
+        again = forgotten(folder, stores=store, caches=cache)
+    assert (again.runs, again.caches) == ({runs: ()}, {replies: 0})
+    with pytest.raises(TaskError, match=r"no-critic\.json cannot be read"):
+        forgotten(folder, critics=str(folder / "no-critic.json"))
+
+
+def test_one_of_a_kind_is_said_as_one_and_where_no_cache_was_named_that_is_said():
+    one = Forgetting("a", 1, {"runs.db": ("r",)}, {"replies.db": 1})
+    assert str(one) == "forgot 'a': 1 passage, 1 run in runs.db, 1 cached reply in replies.db"
+    assert str(Forgetting("a", 2, {"runs.db": ()})) == "forgot 'a': 2 passages, 0 runs in runs.db, no cache was named"
+
+
 def test_critics_that_learned_from_a_question_of_such_a_run_are_named(folder):
     def learned(*questions: str) -> Learned:
         rows = [

@@ -309,6 +309,34 @@ def test_a_folder_that_is_not_there_at_all_removes_nothing(notes: Path, knowledg
     assert len(names(knowledge)) == 3
 
 
+def test_a_folder_that_holds_no_file_any_more_removes_nothing_and_says_so(
+    notes: Path, knowledge: Knowledge, tmp_path: Path
+):
+    index(knowledge, notes)
+    shutil.rmtree(notes)
+    (notes / "2024").mkdir(parents=True)
+    for given in (notes, [notes, tmp_path]):
+        found = index(knowledge, given, remove_missing=True)
+        (failed,) = found.failed
+        assert (failed.name, failed.path) == ("notes", str(notes.resolve()))
+        assert "none of its documents is removed (3): is it mounted?" in failed.reason
+        assert found.counts["removed"] == 0
+        assert len(names(knowledge)) == 3
+    (notes / "b.txt").write_text("B, again.")
+    assert index(knowledge, notes, remove_missing=True).counts["removed"] == 2
+
+
+def test_an_empty_folder_of_which_nothing_is_known_is_no_failure(notes: Path, knowledge: Knowledge, tmp_path: Path):
+    index(knowledge, notes)
+    (tmp_path / "empty").mkdir()
+    assert index(knowledge, tmp_path / "empty", remove_missing=True).counts == {}
+
+
+def test_one_passage_is_one(knowledge: Knowledge, tmp_path: Path):
+    (tmp_path / "one.txt").write_text("One.")
+    assert str(index(knowledge, tmp_path / "one.txt")).endswith("; 1 passage written")
+
+
 # -- and the rest ----------------------------------------------------------------------------------------------------
 
 

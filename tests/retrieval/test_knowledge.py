@@ -184,8 +184,13 @@ def test_odd_names_and_headings_are_data(knowledge):
 
 
 def test_what_cannot_be_added_is_an_error_that_names_it(knowledge):
-    with pytest.raises(TaskError, match="expected one line"):
+    with pytest.raises(TaskError, match=r"give it one, as in add\(text, name=.*tg.index"):
         knowledge.add("a text without a name")
+    with pytest.raises(TaskError, match="expected one line"):
+        knowledge.add("a text", name="a name\nof two lines")
+    for wrong in (b"bytes", 5, Path("a.md"), None):
+        with pytest.raises(TaskError, match=r"expected a Document, .*tg.index"):
+            knowledge.add(wrong)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="expected a Document"):
         knowledge.add([Document("a", "A."), "a text in a list"])  # type: ignore[list-item]
     with pytest.raises(TaskError, match="which have their own"):

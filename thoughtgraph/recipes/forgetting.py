@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from thoughtgraph.cache import Cache, as_cache
 from thoughtgraph.errors import StoreError, TaskError
@@ -30,21 +30,29 @@ if TYPE_CHECKING:
 
 Named: TypeAlias = "str | os.PathLike[str]"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
     """What forgetting a document came to.
 
     `passages` are those that stood in the knowledge, `runs` the ids of the runs that rested on it, by their stores,
-    `replies` those that went from the caches. `critics` are the files of learned critics, of those that were named,
-    which learned from a question of one of these runs: numbers do not forget, so train them anew.
+    `caches` how many replies went from each cache, and `replies` from all of them. `critics` are the files of learned
+    critics, of those that were named, which learned from a question of one of these runs: numbers do not forget, so
+    train them anew.
     """
 
     document: str
     passages: int
     runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
-    replies: int = 0
+    caches: Mapping[str, int] = field(default_factory=dict[str, int])
     critics: tuple[str, ...] = ()
+
+    @property
+    def replies(self) -> int:
+        """How many went from all caches."""
+        return sum(self.caches.values())
 
     def __bool__(self) -> bool:
         """Whether anything of it was found."""
@@ -53,25 +61,30 @@ class Forgetting:
     def __str__(self) -> str:
         if not self:
             return f"nothing was found of {self.document!r}: look at the names in the knowledge, and name the stores"
-        ran = [f"{len(runs)} runs in {store}" for store, runs in self.runs.items()]
-        told = ", ".join([f"{self.passages} passages", *ran, f"{self.replies} cached replies"])
+        ran = [f"{_many(len(runs), 'run')} in {store}" for store, runs in self.runs.items()]
+        paid = [f"{_many(n, 'cached reply', 'cached replies')} in {cache}" for cache, n in self.caches.items()]
+        told = ", ".join([_many(self.passages, "passage"), *ran, *(paid or ["no cache was named"])])
         again = f"; train anew what learned from them: {', '.join(self.critics)}" if self.critics else ""
         return f"forgot {self.document!r}: {told}{again}"
 
     def to_json(self) -> Json:
         """As JSON data."""
         runs = {store: list(ids) for store, ids in self.runs.items()}
-        counts = {"passages": self.passages, "replies": self.replies}
+        counts = {"passages": self.passages, "replies": self.replies, "caches": dict(self.caches)}
         return {"document": self.document, **counts, "runs": runs, "critics": list(self.critics)}
+
+
+def _many(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or f'{one}s'}"
 
 
 def forget(
     document: str,
     *,
     knowledge: Knowledge | Named,
-    stores: Iterable[Store | Named] = (),
-    caches: Iterable[Cache | Named] = (),
-    critics: Iterable[Learned | Named] = (),
+    stores: Store | Named | Iterable[Store | Named] = (),
+    caches: Cache | Named | Iterable[Cache | Named] = (),
+    critics: Learned | Named | Iterable[Learned | Named] = (),
     principal: str | Iterable[str] | None = None,
 ) -> Forgetting:
     """Take a document out of the knowledge, and all that rests on it out of these stores and caches, to the last byte.
@@ -80,7 +93,7 @@ def forget(
     judgements on the way: such a run can be shown, and neither gone on with, exported nor learned from. With a
     `principal` only what it may read can be forgotten; without, the file's owner asks. `critics` are files of learned
     critics, of which it is said whether they learned from such a run. A cache remembers which documents stood in its
-    prompts since it was written by this version; clear one that is older.
+    prompts since it was written by this version; clear one that is older. Where one file is meant, its name will do.
 
     `InUse` where somebody is at work on a run that rests on the document, and nothing was changed. Where this is killed
     in the middle, every file is sound, and the same call goes on to the end (the owner's, where the document is gone
@@ -90,20 +103,22 @@ def forget(
     document = clean(document)
     with ExitStack() as held:
         known = held.enter_context(_knowledge(knowledge))
-        kept = [(_place(store), held.enter_context(_store(store))) for store in stores]
-        replies = [held.enter_context(_cache(cache)) for cache in caches]
+        kept = [(_place(store), held.enter_context(_store(store))) for store in _each(stores)]
+        replies = [(_place(cache), held.enter_context(_cache(cache))) for cache in _each(caches)]
         _permit(known, document, principal)
         passages = known.passages(document)
         lost = Lost(document, known.uid, tuple(passage.text for passage in passages))
         runs = [(store, run) for _, store in kept for run in resting(store, lost)]
         for store, run in runs:
             idle(store, run)
-        taught = _taught(critics, runs)
+        taught = _taught(_each(critics), runs)
         done = _gone(kept, lost)  # first: whoever is killed on the way still finds by its text what rests on it
         known.delete(document)
         late = _gone(kept, lost)  # what came to rest on it meanwhile
         done = {place: (*runs, *late[place]) for place, runs in done.items()}
-        gone = sum(cache.forget(lost.marks) for cache in replies)
+        gone = dict[str, int]()
+        for place, cache in replies:
+            gone[place] = gone.get(place, 0) + cache.forget(lost.marks)
         _erase(known, [store for _, store in kept])
         return Forgetting(document, len(passages), done, gone, taught)
 
@@ -174,6 +189,13 @@ def _cache(named: Cache | Named) -> Generator[Cache, None, None]:
         yield cache
 
 
+def _each(given: T | Named | Iterable[T | Named]) -> Iterable[T | Named]:
+    """What is named, also where it is one: the letters of a file's name are no files."""
+    if isinstance(given, str | os.PathLike) or not isinstance(given, Iterable):
+        return [cast("T | Named", given)]
+    return cast("Iterable[T | Named]", given)
+
+
 def _there(named: Named) -> Path:
     """A file that is to be opened, and not to be made."""
     path = Path(named).expanduser()
@@ -182,5 +204,5 @@ def _there(named: Named) -> Path:
     return path
 
 
-def _place(store: Store | Named) -> str:
-    return os.fspath(store) if isinstance(store, str | os.PathLike) else str(getattr(store, "path", "memory"))
+def _place(kept: Store | Cache | Named) -> str:
+    return os.fspath(kept) if isinstance(kept, str | os.PathLike) else str(getattr(kept, "path", None) or "memory")

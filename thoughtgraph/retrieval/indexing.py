@@ -23,7 +23,7 @@ from thoughtgraph.errors import at_least
 from thoughtgraph.labels import Labels
 from thoughtgraph.retrieval.apart import Apart
 from thoughtgraph.retrieval.catalogue import Entry
-from thoughtgraph.retrieval.documents import Document
+from thoughtgraph.retrieval.documents import Document, normal
 from thoughtgraph.retrieval.knowledge import Added, Knowledge
 from thoughtgraph.retrieval.reading import LARGEST, Unreadable, bytes_of, document, known_encoding, read_as, why
 from thoughtgraph.retrieval.vectoring import embedder_of
@@ -77,8 +77,9 @@ class Summary:
 
     def __str__(self) -> str:
         counted = ", ".join(f"{self.counts[outcome]} {outcome}" for outcome in OUTCOMES)
+        passages = "1 passage" if self.passages == 1 else f"{self.passages} passages"
         told = [f"  {item}" for item in self.items if item.reason]
-        return "\n".join([f"{counted}; {self.passages} passages written", *told])
+        return "\n".join([f"{counted}; {passages} written", *told])
 
 
 OUTCOMES: tuple[Outcome, ...] = ("added", "changed", "unchanged", "removed", "skipped", "failed")
@@ -103,10 +104,11 @@ def index(
     """File documents of `paths`, files and folders, in `knowledge`; a file's name is its path from the folder on.
 
     `labels` hold for all of them, or are made of those that a document has (a new one has `Labels()`); without, it
-    keeps what it has. `encoding` is that of files which do not say
-    it themselves (UTF-8), `largest` the most bytes and `seconds` the longest time that one may take. With
-    `remove_missing` documents of these folders go whose files are gone. What raises is the knowledge's own failure (a
-    full disk, an embedder that does not answer): what was filed before stays, and the same call goes on from there.
+    keeps what it has. `encoding` is that of files which do not say it themselves (UTF-8), `largest` the most bytes and
+    `seconds` the longest time that one may take. With `remove_missing` documents of these folders go whose files are
+    gone; those of a folder in which there is no file at all stay, and it is an item that failed: a disk may not be
+    mounted. What raises is the knowledge's own failure (a full disk, an embedder that does not answer): what was filed
+    before stays, and the same call goes on from there.
     """
     at_least(1, largest=largest)
     if encoding:
@@ -267,9 +269,19 @@ def gone(path: str) -> bool:
 def _missing(knowledge: Knowledge, tops: Sequence[Path], seen: Sequence[Item]) -> Iterator[Item]:
     """Documents of files in these folders that are there no more, each deleted. A folder that is gone tells nothing."""
     found = {item.path for item in seen}
-    folders = [top for top in tops if top.is_dir()]
-    for entry in knowledge.documents():
-        path = path_of(entry)
-        within = any(Path(path).is_relative_to(top) for top in folders) if path else False
-        if within and path not in found and gone(path) and knowledge.delete(entry.name):
+    folders = [Path(written(top)) for top in tops if top.is_dir()]
+    empty = [top for top in folders if not any(map(_within([top]), found))]
+    inside, unsure = _within(folders), _within(empty)
+    entries = [(entry, path) for entry in knowledge.documents() if (path := path_of(entry)) and inside(path)]
+    for top in empty:
+        if stay := sum(map(_within([top]), (path for _, path in entries))):
+            reason = f"there is no file in it, so that none of its documents is removed ({stay}): is it mounted?"
+            yield Item(normal(top.name), str(top), "failed", reason)
+    for entry, path in entries:
+        if not unsure(path) and path not in found and gone(path) and knowledge.delete(entry.name):
             yield Item(entry.name, path, "removed", "its file is gone")
+
+
+def _within(folders: Sequence[Path]) -> Callable[[str], bool]:
+    """Whether a path is in one of these."""
+    return lambda path: any(Path(path).is_relative_to(top) for top in folders)

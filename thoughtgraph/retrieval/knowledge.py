@@ -29,6 +29,8 @@ T = TypeVar("T")
 BATCH = 256
 """Documents are committed together until they have so many passages."""
 
+FILES = "files and folders are read by tg.index(knowledge, path)"
+
 
 @dataclass(frozen=True, slots=True)
 class Added:
@@ -260,12 +262,16 @@ def _given(
 ) -> Iterator[Document]:
     """The documents that are meant, one after the other."""
     if isinstance(documents, str):
+        if not name:
+            raise TaskError(f"the text {documents!r:.80} has no name: give it one, as in add(text, name=...); {FILES}")
         documents = Document(name, documents)
+    elif isinstance(documents, bytes) or not isinstance(documents, Iterable | Document):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TaskError(f"{documents!r:.80} was to be added: expected a Document, many, or a text with name=; {FILES}")
     elif name:
         raise TaskError(f"the name {name!r:.80} was given with documents, which have their own: it names a text")
     for document in [documents] if isinstance(documents, Document) else documents:
         if not isinstance(document, Document):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TaskError(f"{document!r:.80} was to be added: expected a Document, or a text with name=")
+            raise TaskError(f"{document!r:.80} was to be added: expected a Document, or a text with name=; {FILES}")
         yield replace(document, meta={**document.meta, **meta}) if meta else document
 
 

@@ -36,7 +36,8 @@ class TreeSearch:
         self.root = Node(search.root)
         self.nodes = {search.root.id: self.root}
         self.solved: Thought | None = None
-        self.changes, self.barren, self.widening = 0, -1, False
+        self.changes: int = 0
+        self.barren, self.widening = -1, False
 
     async def grow(self, workers: int) -> Thought | None:
         """Let the workers simulate; the thought that solved it, else the best answer by the task's rule."""
