@@ -208,6 +208,7 @@ def unheard(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_hangs_up_early_ends_it_quietly(tmp_path: Path):
     store = ["--store", str(tmp_path / "runs.db")]
     recorded(tmp_path / "runs.db", text="mine").close()

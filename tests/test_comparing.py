@@ -801,6 +801,7 @@ def survives(tmp_path: Path, puzzles: int, seeds: int, kills: list[int]) -> None
     assert sum(run["usage"]["calls"] for run in told["runs"]) >= sum(run["usage"]["calls"] for run in whole["runs"])
 
 
+@pytest.mark.slow
 def test_a_comparison_that_was_killed_comes_to_the_same_and_pays_nothing_twice(tmp_path: Path):
     survives(tmp_path, puzzles=3, seeds=2, kills=[9, 40])
 

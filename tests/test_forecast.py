@@ -157,6 +157,7 @@ async def endless(search: tg.Search) -> None:
         thought = (await search.expand(thought, action="step", n=1))[0]
 
 
+@pytest.mark.slow
 def test_a_policy_without_an_end_ends_with_the_budget():
     assert of(endless, budget=tg.Budget(calls=16)).maximum.calls == 16
     found = of(endless, budget=tg.Budget(calls=100_000), simulations=1)
@@ -165,6 +166,7 @@ def test_a_policy_without_an_end_ends_with_the_budget():
     assert any("goes on for longer" in said for said in found.assumptions)
 
 
+@pytest.mark.slow
 def test_a_long_search_is_followed_for_a_while_and_taken_to_go_on_like_that():
     found = of("dfs(expansions=1000)")
     assert found.maximum.expansions == 1000
@@ -387,6 +389,7 @@ def scripted(pool: Sequence[str | tg.Reply], seed: int) -> Callable[[str, int], 
     st.lists(st.sampled_from(REPLIES), min_size=1, max_size=6),
     st.integers(0, 99),
 )
+@pytest.mark.slow
 def test_what_a_search_really_costs_is_between_the_bounds(policy, game, limits, pool, seed):
     """Garbage included, which is drawn again."""
     on_words = "vote" in policy or "propose" in policy

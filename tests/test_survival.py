@@ -67,6 +67,7 @@ def unanswered(store: Path, run: str) -> int:
 
 
 @pytest.mark.parametrize("policy", ["tot(breadth=2, steps=3)", "mcts(simulations=4)"])
+@pytest.mark.slow
 def test_a_killed_run_pays_again_only_for_what_was_unanswered(policy: str, tmp_path: Path):
     """Also inside effects of many calls: a level of thoughts is judged by one effect of many."""
     rng = random.Random(7)
@@ -89,6 +90,7 @@ def test_a_killed_run_pays_again_only_for_what_was_unanswered(policy: str, tmp_p
 
 
 @pytest.mark.parametrize("faults", [(), ("reset", "truncate", Status(500), "empty", "no usage", Status(429))])
+@pytest.mark.slow
 def test_the_books_of_a_killed_run_bound_what_the_server_billed(faults: tuple, tmp_path: Path):
     """Settled <= billed <= settled + unsettled, in tokens and dollars; without a kill or a fault, they are equal."""
     store, rng = tmp_path / "runs.db", random.Random(3)
