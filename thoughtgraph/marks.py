@@ -212,7 +212,12 @@ def _named(code: types.CodeType, operations: tuple[str, ...]) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=1024)
 def _source(code: types.CodeType, filename: str) -> str:
-    """The text of a function, or what it was compiled to; equal code in two files is no reason to mix them up."""
+    """The text of a function, or what it was compiled to; equal code in two files is no reason to mix them up.
+
+    What is called "<string>" has no text of its own: Python 3.13 has one there, that of `python -c`.
+    """
+    if filename == "<string>":
+        return _compiled(code)
     try:
         return inspect.getsource(code)
     except (OSError, TypeError):

@@ -13,8 +13,8 @@ from thoughtgraph.expressions import NAMES, catalogue, parse, signature
 DEEP = 2000
 """More thoughts in a row than Python recurses."""
 
-SHALLOW = {"direct", "got", "ab_mcts", "ab_mcts_m"}
-"""Policies that follow a plan, or grow as wide as deep: they never walk down a chain."""
+SHALLOW = {"ab_mcts", "ab_mcts_m", "direct", "got", "ircot", "rag", "ratp"}
+"""Policies that follow a plan, grow as wide as deep, or make something of passages only: none walks down a chain."""
 
 LONG = {
     "rollouts": 3,
