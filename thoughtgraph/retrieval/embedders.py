@@ -132,14 +132,14 @@ def alike(mark: str, other: str) -> bool:
 
 
 def _sketch(vector: Array) -> str:
-    np = _numpy()
+    np = arrays()
     some = vector[:: max(1, len(vector) // SKETCHED)][:SKETCHED]
     small = np.rint(127 * some / max(float(np.abs(some).max()), 1e-12)).astype(np.int8)
     return b64encode(small.tobytes()).decode()
 
 
 def _near(sketch: str, other: str) -> bool:
-    np = _numpy()
+    np = arrays()
     try:
         a, b = (np.frombuffer(b64decode(one, validate=True), np.int8).astype(float) for one in (sketch, other))
     except ValueError:  # no sketch at all
@@ -158,7 +158,7 @@ def waited(work: Coroutine[Any, Any, T]) -> T:
 
 def unit(found: Any, n: int, dimension: int | None, name: str) -> Array:
     """Vectors (n, dimension), each of length 1; `TaskError` for other shapes, and for vectors without a direction."""
-    np = _numpy()
+    np = arrays()
     try:
         vectors = np.asarray(found, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):  # ragged, or no numbers
@@ -185,10 +185,11 @@ def written(texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
-def _numpy() -> Any:
-    import numpy as np
+def arrays() -> Any:
+    """numpy, which is loaded when it is used."""
+    import numpy
 
-    return np
+    return numpy
 
 
 # -- a plain function ----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from thoughtgraph.database import PATIENCE, Kind
 from thoughtgraph.errors import StoreError
 from thoughtgraph.labels import Labels
+from thoughtgraph.retrieval.embedders import arrays
 from thoughtgraph.retrieval.filing import FUNCTIONS
 from thoughtgraph.thought import Json, Passage
 
@@ -260,13 +261,6 @@ def _let_go(idle: list[sqlite3.Connection], *others: sqlite3.Connection) -> None
             idle.pop().close()
     for db in others:
         db.close()
-
-
-def arrays() -> Any:
-    """numpy, which is loaded when it is used."""
-    import numpy
-
-    return numpy
 
 
 def _rows_of(generation: int, columns: Sequence[str | None]) -> Rows:

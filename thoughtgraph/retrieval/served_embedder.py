@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 from thoughtgraph.endpoint import Endpoint
 from thoughtgraph.errors import ModelError, TaskError, at_least
 from thoughtgraph.posting import Post
-from thoughtgraph.retrieval.embedders import Array, Embedded, Precision, marked, unit, waited, written
+from thoughtgraph.retrieval.embedders import Array, Embedded, Precision, arrays, marked, unit, waited, written
 from thoughtgraph.retry import Retry
 from thoughtgraph.thought import Json
 
@@ -183,6 +183,5 @@ def _tokens(reply: Json) -> int | None:
 
 
 def _stacked(vectors: Sequence[Array], dimension: int) -> Array:
-    import numpy as np
-
+    np = arrays()
     return np.stack(vectors) if vectors else np.zeros((0, dimension), np.float32)
