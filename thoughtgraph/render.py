@@ -6,10 +6,10 @@ import json
 import shlex
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -109,11 +109,11 @@ def books(ledger: Mapping[str, Ledger]) -> Table:
     return table
 
 
-class Counted:
-    """How many `things` are done, on standard error: a line that changes, and only where somebody looks."""
+class Changing:
+    """What changes on a terminal while something goes on: at most ten times a second, and only where somebody looks."""
 
-    def __init__(self, console: Console, things: str) -> None:
-        self.things, self.last = things, 0.0
+    def __init__(self, console: Console) -> None:
+        self.last = 0.0
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -125,14 +125,39 @@ class Counted:
         if self.live:
             self.live.__exit__(None, None, None)
 
-    def __call__(self, newest: object, done: int, of: int) -> None:
-        """Say it, at most ten times a second."""
+    def show(self, made: Callable[[], RenderableType]) -> None:
+        """Show what `made` makes, if it is time."""
         now = time.monotonic()
-        if self.live is None or now - self.last < 0.1:
-            return
-        self.last = now
-        told = Text(f"{done} of {of} {self.things}   ").append_text(inert(str(newest)))
-        self.live.update(told, refresh=True)
+        if self.live is not None and now - self.last >= 0.1:
+            self.last = now
+            self.live.update(made(), refresh=True)
+
+
+class Counted(Changing):
+    """How many `things` are done, and the newest of them."""
+
+    def __init__(self, console: Console, things: str) -> None:
+        super().__init__(console)
+        self.things = things
+
+    def __call__(self, newest: object, done: int, of: int) -> None:
+        """Say it."""
+        self.show(lambda: Text(f"{done} of {of} {self.things}   ").append_text(inert(str(newest))))
+
+
+class Progress(Changing):
+    """The tree of a run while it grows, what it has paid, and its best answer so far."""
+
+    def __call__(self, update: Update) -> None:
+        """Show where the run stands."""
+        self.show(lambda: _standing(update))
+
+
+def _standing(update: Update) -> Group:
+    engine, thought = update.engine, update.thought
+    best = inert(answer_text(update.answer)) if thought else Text("none yet", style="dim")
+    grown, paid = tree(engine.graph, thought, LINES), Text(spent(engine.usage), style="dim")
+    return Group(grown, paid, Text("best so far: ") + best)
 
 
 def shown(told: Mapping[str, Sequence[Passage]]) -> list[Text]:
@@ -182,31 +207,3 @@ def answer_text(answer: Json) -> str:
     if answer == TOMBSTONE:
         return "forgotten"
     return answer if isinstance(answer, str) else as_text(answer) or json.dumps(answer)
-
-
-class Progress:
-    """A live tree on standard error while a run goes on: at most ten times a second, and only where somebody looks."""
-
-    def __init__(self, console: Console) -> None:
-        self.console, self.last = console, 0.0
-        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self.live:
-            self.live.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.live:
-            self.live.__exit__(None, None, None)
-
-    def __call__(self, update: Update) -> None:
-        """Show where the run stands."""
-        now = time.monotonic()
-        if self.live is None or now - self.last < 0.1:
-            return
-        self.last = now
-        engine, thought = update.engine, update.thought
-        best = inert(answer_text(update.answer)) if thought else Text("none yet", style="dim")
-        grown, paid = tree(engine.graph, thought, LINES), Text(spent(engine.usage), style="dim")
-        self.live.update(Group(grown, paid, Text("best so far: ") + best), refresh=True)
